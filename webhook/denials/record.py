@@ -1,0 +1,132 @@
+"""The record of a verdict, as it stands in the denial log. Its JSON Schema is docs/denial-log.schema.json.
+
+Only what is named here is ever written: environment values, arguments, commands and annotations of a pod are not even
+parsed (webhook/model/pod.py), so that none can reach the log.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from webhook.model.decision import Decision, ExceptionUse, Mode, PolicyUse, Violation
+from webhook.model.review import Review
+
+Verdict = Annotated[
+    Literal["denied", "warned", "audited", "excused", "allowed", "error"],
+    Meta(description="The hardest thing that happened. excused: nothing but what exceptions excuse."),
+]
+
+
+class Entry(Struct, frozen=True, rename="camel"):
+    """A part of a record."""
+
+
+class Owner(Entry, frozen=True):
+    """The controller that the object names as its owner; whoever creates an object can write one."""
+
+    kind: str
+    name: str
+
+
+class ViolationEntry(Entry, frozen=True):
+    """A violation: of which check of which policy, what it did, where in the manifest, and what to do."""
+
+    policy: str
+    check: str
+    mode: Literal["enforce", "warn", "audit"]
+    path: str
+    message: str
+    fix: str
+
+
+class ExcusedEntry(Entry, frozen=True):
+    """A violation that did not count, and the exception that excused it."""
+
+    policy: str
+    check: str
+    path: str
+    message: str
+    exception: ExceptionUse
+
+
+class Record(Entry, frozen=True):
+    """A verdict on a review."""
+
+    time: Annotated[datetime, Meta(tz=True, description="When the verdict was reached.")]
+    verdict: Verdict
+    uid: Annotated[str, Meta(description="The review's, as in the API server's audit log of webhooks.")]
+    cluster: Annotated[str, Meta(description="As given to podgate serve --cluster.")]
+    namespace: str
+    kind: str
+    name: str
+    generate_name: str
+    subresource: str
+    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    dry_run: bool
+    owner: Owner | None
+    user: str
+    groups: tuple[str, ...]
+    policies: Annotated[tuple[PolicyUse, ...], Meta(description="Those applied, with the SHA-256 of their content.")]
+    violations: tuple[ViolationEntry, ...]
+    excused: tuple[ExcusedEntry, ...]
+    images: Annotated[tuple[str, ...], Meta(description="Every image of the pod, as written.")]
+    duration_microseconds: Annotated[int, Meta(ge=0, description="From the parsing to the verdict.")]
+    error: Annotated[str, Meta(description="With the verdict error: why none could be reached. Empty otherwise.")] = ""
+
+
+def verdict_of(decision: Decision) -> Verdict:
+    """Return the verdict that *decision* amounts to."""
+    if decision.violations:
+        hardest = max(violation.mode for violation in decision.violations)
+        return _VERDICTS[hardest]
+    return "excused" if decision.excused else "allowed"
+
+
+def record_of(  # noqa: PLR0913  # each is a part of the record
+    review: Review, decision: Decision, *, time: datetime, cluster: str, duration_microseconds: int, error: str
+) -> Record:
+    """Return the record of *decision* on *review*; where *error* is not empty, of a verdict not reached."""
+    metadata = review.workload.metadata
+    owner = next((owner for owner in metadata.owner_references or () if owner.controller), None)
+    return Record(
+        time=time,
+        verdict="error" if error else verdict_of(decision),
+        uid=review.uid,
+        cluster=cluster,
+        namespace=review.namespace,
+        kind=review.kind,
+        name=review.name,
+        generate_name=metadata.generate_name,
+        subresource=review.subresource,
+        operation=review.operation,
+        dry_run=review.dry_run,
+        owner=None if owner is None else Owner(owner.kind, owner.name),
+        user=review.user.username,
+        groups=review.user.groups or (),
+        policies=decision.policies,
+        violations=tuple(map(_violation_entry, decision.violations)),
+        excused=tuple(
+            ExcusedEntry(v.policy, v.check, v.finding.path, v.finding.message, excused.exception)
+            for excused in decision.excused
+            for v in (excused.violation,)
+        ),
+        images=tuple(use.reference for use in review.workload.image_uses() if use.reference),
+        duration_microseconds=duration_microseconds,
+        error=error,
+    )
+
+
+def _violation_entry(violation: Violation) -> ViolationEntry:
+    finding = violation.finding
+    return ViolationEntry(
+        violation.policy, violation.check, _MODES[violation.mode], finding.path, finding.message, finding.fix
+    )
+
+
+_VERDICTS: dict[Mode, Verdict] = {Mode.ENFORCE: "denied", Mode.WARN: "warned", Mode.AUDIT: "audited"}
+_MODES: dict[Mode, Literal["enforce", "warn", "audit"]] = {
+    Mode.ENFORCE: "enforce",
+    Mode.WARN: "warn",
+    Mode.AUDIT: "audit",
+}

@@ -1,0 +1,1 @@
+"""Policies and exceptions in YAML: their schema, loading, matching and reloading."""

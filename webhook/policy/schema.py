@@ -1,0 +1,196 @@
+"""The policy format, podgate.io/v1, as Structs: what a file may say, and the source of docs/policies.md and its schema.
+
+Unknown fields are errors: a misspelt one must not loosen a policy.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from webhook.checks import CHECKS
+from webhook.model.decision import Mode
+
+API_VERSION = "podgate.io/v1"
+
+ModeName = Literal["enforce", "warn", "audit"]
+KindName = Literal[
+    "Pod",
+    "Deployment",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "ReplicationController",
+    "PodTemplate",
+]
+# RFC 1123 subdomain, as Kubernetes asks of the names of most objects; Python's $ alone would take a last newline.
+Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$(?!\n)")]
+Pattern = Annotated[str, Meta(min_length=1, max_length=512)]
+Text = Annotated[str, Meta(min_length=1, max_length=1024)]
+Patterns = Annotated[tuple[Pattern, ...], Meta(min_length=1)]
+
+
+def mode_of(name: ModeName) -> Mode:
+    """Return the mode of that name."""
+    return Mode[name.upper()]
+
+
+class Format(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
+    """A part of the policy format."""
+
+
+class Names(Format, frozen=True):
+    """Names by pattern, where `*` stands for any characters: those included, less those excluded."""
+
+    include: Annotated[Patterns, Meta(description="Default: all.")] = ("*",)
+    exclude: Annotated[tuple[Pattern, ...], Meta(description="Wins over include.")] = ()
+
+
+class Requirement(Format, frozen=True):
+    """An entry of matchExpressions, as Kubernetes means it."""
+
+    key: Text
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: tuple[str, ...] = ()
+
+
+class LabelSelector(Format, frozen=True):
+    """A label selector, as Kubernetes means it: everything in it must hold."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
+
+
+class Match(Format, frozen=True):
+    """Which reviews a policy applies to: those for which everything given here holds. Nothing given matches all."""
+
+    namespaces: Annotated[Names, Meta(description="The namespace of the object.")] = Names()
+    kinds: Annotated[tuple[KindName, ...], Meta(description="Default: all kinds podgate knows.")] = ()
+    users: Annotated[Names, Meta(description="Who asks, by name.")] = Names()
+    groups: Annotated[Names, Meta(description="Who asks: a group of theirs is included, none is excluded.")] = Names()
+    operations: Annotated[
+        tuple[Literal["CREATE", "UPDATE"], ...], Meta(description="Default: both. A DELETE is never refused.")
+    ] = ()
+    object_selector: Annotated[
+        LabelSelector, Meta(description="By the labels of the object. Whoever writes the object writes its labels.")
+    ] = LabelSelector()
+
+
+def _settings_of(check_id: str) -> type[Struct]:
+    """Return the check's options plus `mode`."""
+    check = CHECKS[check_id]
+    mode = Annotated[ModeName, Meta(description="Softer or harder than the policy. Default: the policy's mode.")]
+    return msgspec.defstruct(
+        check_id,
+        [("mode", mode | UnsetType, UNSET)],
+        bases=(check.options,),
+        frozen=True,
+        forbid_unknown_fields=True,
+    )
+
+
+SETTINGS = {check_id: _settings_of(check_id) for check_id in CHECKS}
+"""For each check the Struct of what a policy may say of it: its options and `mode`."""
+
+if TYPE_CHECKING:
+    Checks = Any
+    CheckId = str
+else:
+    CheckId = Literal[tuple(CHECKS)]
+    # A check that is named without options (`run-as-non-root:`) is null in YAML: refused, lest it be taken for absent.
+    Checks = msgspec.defstruct(
+        "Checks",
+        [(check_id.replace("-", "_"), settings | UnsetType, UNSET) for check_id, settings in SETTINGS.items()],
+        namespace={"__doc__": "The checks to run, each by its id, with its options ({} for their defaults)."},
+        rename={check_id.replace("-", "_"): check_id for check_id in CHECKS},
+        frozen=True,
+        forbid_unknown_fields=True,
+    )
+
+
+class Metadata(Format, frozen=True):
+    """As of any Kubernetes object; labels and annotations are the reader's own."""
+
+    name: Name
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class NamespacedMetadata(Metadata, frozen=True, kw_only=True):
+    """As of any Kubernetes object in a namespace."""
+
+    namespace: Name
+
+
+class ClusterPolicySpec(Format, frozen=True):
+    """What a policy asks, of what, and how hard."""
+
+    checks: Annotated[Checks, Meta(description="The checks to run, each by its id.")]
+    mode: Annotated[
+        ModeName,
+        Meta(description="What a violation does: refuse (`enforce`), a warning to the user, an audit annotation."),
+    ] = "enforce"
+    controllers: Annotated[
+        ModeName,
+        Meta(description="What a violation in a pod template does at most, in a Deployment, say. Its pods are judged."),
+    ] = "warn"
+    match: Match = Match()
+    contact: Annotated[
+        Text | UnsetType,
+        Meta(description="Where an exception is asked for, a channel or an address; ends each denial."),
+    ] = UNSET
+
+
+class ClusterPolicy(Format, frozen=True):
+    """A policy of the platform, for the whole cluster."""
+
+    api_version: Literal["podgate.io/v1"]
+    kind: Literal["ClusterPolicy"]
+    metadata: Metadata
+    spec: ClusterPolicySpec
+
+
+class ExceptionMatch(Format, frozen=True):
+    """What is excused: that for which everything given here holds.
+
+    With `containers` or `images`, only violations about such a container or image are excused.
+    """
+
+    kinds: Annotated[
+        tuple[KindName, ...],
+        Meta(description="Default: all. A Deployment's pods are excused with it when its controllers create them."),
+    ] = ()
+    names: Annotated[Patterns, Meta(description="Names of workloads, with `*`. Default: all.")] = ("*",)
+    containers: Annotated[tuple[Pattern, ...], Meta(description="Names of containers, with `*`.")] = ()
+    images: Annotated[
+        tuple[Pattern, ...],
+        Meta(
+            description="Repositories, matched segment by segment after Docker Hub's short names are written out: `*` "
+            "within a segment, `**` at the end for any depth; a tag or digest, where given, must match too."
+        ),
+    ] = ()
+
+
+class PolicyExceptionSpec(Format, frozen=True):
+    """What is excused from which checks, until when, why, and who answers for it."""
+
+    checks: Annotated[tuple[CheckId, ...], Meta(min_length=1, description="Ids of checks.")]
+    until: Annotated[
+        datetime, Meta(tz=True, description="From this second on it has no effect. RFC 3339, with a time zone.")
+    ]
+    reason: Text
+    owner: Annotated[Text, Meta(description="Who answers for it.")]
+    match: ExceptionMatch = ExceptionMatch()
+    ticket: Text | UnsetType = UNSET
+
+
+class PolicyException(Format, frozen=True):
+    """An exception from checks, for workloads in its own namespace."""
+
+    api_version: Literal["podgate.io/v1"]
+    kind: Literal["PolicyException"]
+    metadata: NamespacedMetadata
+    spec: PolicyExceptionSpec

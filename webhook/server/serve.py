@@ -1,0 +1,68 @@
+"""The main process: it starts the worker, and ends it gracefully."""
+
+import functools
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from granian import Granian
+from granian.constants import Interfaces, SSLProtocols
+from granian.log import LogLevels
+from msgspec import Struct
+
+from webhook.server.logs import GRANIAN_LOGGING
+from webhook.server.worker import Worker, WorkerSettings
+
+KILL_SECONDS = 30  # for the worker to end once it was told to
+
+_log = logging.getLogger(__name__)
+
+
+class ServeSettings(Struct, frozen=True):
+    """Where to serve, and how long to drain (seconds) before the end."""
+
+    host: str
+    port: int
+    drain_seconds: float
+    worker: WorkerSettings
+
+
+def serve(settings: ServeSettings) -> None:
+    """Serve until SIGTERM or SIGINT; SystemExit(1) where the worker ends by itself.
+
+    SIGTERM: the worker is told to drain, and ends after `drain_seconds`, when load balancers have forgotten it and
+    clients have moved their connections. SIGINT, or a second SIGTERM: it ends at once. Either way requests in flight
+    are answered.
+    """
+    draining = multiprocessing.Event()
+    certificate = settings.worker.certificate
+    server = Granian(
+        "webhook.server.worker",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        websockets=False,
+        ssl_cert=certificate.certificate,
+        ssl_key=certificate.key,
+        ssl_protocol_min=SSLProtocols.tls12,
+        log_level=LogLevels.warning,
+        log_dictconfig=GRANIAN_LOGGING,
+        workers_kill_timeout=KILL_SECONDS,
+    )
+
+    def drain(_signal: int, _frame: FrameType | None) -> None:
+        # Granian ends on SIGINT; a second SIGTERM finds its handler again.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+        draining.set()
+        timer = threading.Timer(settings.drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
+        timer.daemon = True
+        timer.start()
+
+    server.on_startup(lambda: signal.signal(signal.SIGTERM, drain))
+    _log.info("serving", extra={"address": f"https://{settings.host}:{settings.port}/validate"})
+    loader: Any = functools.partial(Worker, settings.worker, draining)
+    server.serve(target_loader=loader, wrap_loader=False)

@@ -1,0 +1,167 @@
+"""The worker: the process that answers. All that podgate holds in memory lives in it.
+
+Granian calls it by RSGI, its own interface, not by WSGI: reading a body then waits in the event loop. Under WSGI one
+client that sends its body slowly holds up one of few threads, and all reviews behind it; enough threads to bear that
+cost a third of the speed and ten times the 99th percentile (docs/adr/0002-granian.md has the figures).
+"""
+
+import asyncio
+import logging
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from flask import Flask
+from msgspec import Struct
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from webhook.denials.log import DenialLog
+from webhook.denials.sinks import DescriptorSink, FileSink, Sink
+from webhook.policy.reload import PolicyFolder, PolicyState
+from webhook.server.admission import Admission, BadRequestError
+from webhook.server.app import LONGEST_BODY, admission_app, health_app
+from webhook.server.certificate import ServingCertificate
+from webhook.server.metrics import Metrics
+from webhook.server.plain import serve_plain
+from webhook.server.readiness import Condition, Readiness
+
+MOST_DISCARDED = 64 * 1024 * 1024  # bytes of a body that is too long
+BODY_SECONDS = 10  # for a client to send its body; the API server waits no longer for an answer by default
+JSON = ("content-type", "application/json")
+CLOSE = ("connection", "close")
+
+_log = logging.getLogger(__name__)
+
+
+class DenialLogSettings(Struct, frozen=True):
+    """Where the denial log goes: a file, or standard output where `path` is None."""
+
+    path: Path | None
+    max_bytes: int
+    max_age: float
+    keep: int
+    log_allowed: bool
+
+    def sink(self) -> Sink:
+        """Return the sink that is asked for."""
+        if self.path is None:
+            return DescriptorSink(1)
+        return FileSink(self.path, max_bytes=self.max_bytes, max_age=self.max_age, keep=self.keep)
+
+
+class WorkerSettings(Struct, frozen=True):
+    """What a worker needs to know."""
+
+    policies: Path
+    cluster: str
+    plain_host: str
+    plain_port: int
+    denials: DenialLogSettings
+    certificate: ServingCertificate
+
+
+class Worker:
+    """A worker at work: an RSGI application, with the policies kept fresh and the plain port served beside it."""
+
+    def __init__(self, settings: WorkerSettings, draining: Event) -> None:
+        """Load everything, and begin to serve the plain port and to watch; *draining* is set when the end is near."""
+        self._draining = False
+        self._settings = settings
+        self._metrics = metrics = Metrics()
+        metrics.certificate_expiry.set(settings.certificate.not_after.timestamp())
+        self._policies = PolicyFolder(settings.policies, on_load=self._count_load)
+        self._denials = DenialLog(
+            settings.denials.sink(),
+            log_allowed=settings.denials.log_allowed,
+            on_failure=metrics.log_failures.inc,
+        )
+        self._admission = Admission(lambda: self._policies.state, self._denials, metrics, cluster=settings.cluster)
+        self._app = admission_app(self._admission)
+        readiness = Readiness([self._serving, self._policies_readable, self._certificate_valid, self._log_writable])
+        serve_plain(health_app(readiness, metrics.registry), settings.plain_host, settings.plain_port)
+        self._policies.watch()
+        Thread(target=self._await_drain, args=(draining,), name="drain", daemon=True).start()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Answer one request."""
+        if scope.path != "/validate" or scope.method != "POST":
+            status, headers, answer = _ask_flask(self._app, scope)
+        else:
+            status, headers, answer = await self._validate(scope, protocol)
+        if self._draining and scope.http_version != "2":
+            headers = [*headers, CLOSE]
+        protocol.response_bytes(status, headers, answer)
+
+    async def _validate(self, scope: Any, protocol: Any) -> tuple[int, list[tuple[str, str]], bytes]:
+        try:
+            body = await _read_body(scope, protocol)
+            return 200, [JSON], self._admission.answer(scope.headers.get("content-type", ""), body)
+        except BadRequestError as error:
+            self._metrics.bad_requests.inc()
+            return error.status, [JSON], error.as_json()
+
+    def _count_load(self, state: PolicyState) -> None:
+        self._metrics.count_load(
+            success=not state.errors,
+            policies=len(state.policies.policies),
+            exceptions=len(state.policies.exceptions),
+        )
+
+    def _await_drain(self, draining: Event) -> None:
+        draining.wait()
+        self._draining = True
+        _log.info("draining: not ready, connections are closed after their next answer")
+
+    def _serving(self) -> Condition:
+        return Condition("serving", not self._draining, "draining" if self._draining else "not draining")
+
+    def _policies_readable(self) -> Condition:
+        state = self._policies.state
+        count = f"{len(state.policies.policies)} policies, {len(state.policies.exceptions)} exceptions in force"
+        detail = "; ".join((count, *state.errors))
+        return Condition("policies", not state.errors, detail, required=not state.complete)
+
+    def _certificate_valid(self) -> Condition:
+        certificate = self._settings.certificate
+        valid = certificate.not_before.timestamp() <= time.time() < certificate.not_after.timestamp()
+        return Condition("certificate", valid, f"valid from {certificate.not_before} to {certificate.not_after}")
+
+    def _log_writable(self) -> Condition:
+        failure = self._denials.failure
+        detail = "written" if failure is None else f"cannot be written: {failure.reason}"
+        return Condition("denial-log", failure is None, detail, required=False)
+
+
+async def _read_body(scope: Any, protocol: Any) -> bytes:
+    """Return the body; raises BadRequestError where it is too long or too slow.
+
+    One that is too long is read to some bound all the same, since a client that is still sending would otherwise see
+    its connection reset in place of the answer.
+    """
+    length = scope.headers.get("content-length", "")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            if length.isdecimal() and int(length) <= LONGEST_BODY:
+                return bytes(await protocol())
+            body, size = bytearray(), 0
+            async for chunk in protocol:
+                size += len(chunk)
+                if size <= LONGEST_BODY:
+                    body += chunk
+                elif size > MOST_DISCARDED:
+                    break
+    except TimeoutError:
+        raise BadRequestError(408, f"the body was not sent within {BODY_SECONDS} seconds") from None
+    if size > LONGEST_BODY:
+        raise BadRequestError(413, f"the body must have at most {LONGEST_BODY} bytes")
+    return bytes(body)
+
+
+def _ask_flask(app: Flask, scope: Any) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return what the Flask application answers to a request that is no review; the request's body does not matter."""
+    environ = EnvironBuilder(path=scope.path, method=scope.method).get_environ()
+    chunks, status, headers = run_wsgi_app(app, environ, buffered=True)
+    kept = [(name.lower(), value) for name, value in headers if name.lower() != "content-length"]
+    return int(status.split(" ", 1)[0]), kept, b"".join(chunks)
