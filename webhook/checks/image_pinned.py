@@ -44,7 +44,7 @@ _DATE_OR_COMMIT = re.compile(
     r"|(?:^|-)sha-[0-9a-f]{7,}(?:$|-)"
     r"|(?:^|-)[0-9a-f]{40}(?:$|-)"
 )
-_VERSION = re.compile(r"(?:^|[-_])v?[0-9]+\.[0-9]+\.[0-9]+(?![0-9]*\.?[xX*])")
+_VERSION = re.compile(r"(?:^|[-_])v?[0-9]+\.[0-9]+\.[0-9]+(?![0-9.]*[xX])")
 _MOVING = re.compile(r"(?:^|[-_.])(?:latest|nightly|snapshot)(?:$|[-_.])", re.IGNORECASE)
 
 

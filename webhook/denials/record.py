@@ -25,29 +25,29 @@ class Entry(Struct, frozen=True, rename="camel"):
 class Owner(Entry, frozen=True):
     """The controller that the object names as its owner; whoever creates an object can write one."""
 
-    kind: str
-    name: str
+    kind: Annotated[str, Meta(description="ReplicaSet, say.")]
+    name: Annotated[str, Meta(description="The owner's name.")]
 
 
 class ViolationEntry(Entry, frozen=True):
     """A violation: of which check of which policy, what it did, where in the manifest, and what to do."""
 
-    policy: str
-    check: str
-    mode: Literal["enforce", "warn", "audit"]
-    path: str
-    message: str
-    fix: str
+    policy: Annotated[str, Meta(description="The policy's name.")]
+    check: Annotated[str, Meta(description="The check's id.")]
+    mode: Annotated[Literal["enforce", "warn", "audit"], Meta(description="enforce: it refused the object.")]
+    path: Annotated[str, Meta(description="In the manifest: spec.containers[0].image, say.")]
+    message: Annotated[str, Meta(description="What must hold there.")]
+    fix: Annotated[str, Meta(description="What to do.")]
 
 
 class ExcusedEntry(Entry, frozen=True):
     """A violation that did not count, and the exception that excused it."""
 
-    policy: str
-    check: str
-    path: str
-    message: str
-    exception: ExceptionUse
+    policy: Annotated[str, Meta(description="The policy's name.")]
+    check: Annotated[str, Meta(description="The check's id.")]
+    path: Annotated[str, Meta(description="In the manifest: spec.containers[0].image, say.")]
+    message: Annotated[str, Meta(description="What must hold there.")]
+    exception: Annotated[ExceptionUse, Meta(description="By which it does not count.")]
 
 
 class Record(Entry, frozen=True):
@@ -57,19 +57,19 @@ class Record(Entry, frozen=True):
     verdict: Verdict
     uid: Annotated[str, Meta(description="The review's, as in the API server's audit log of webhooks.")]
     cluster: Annotated[str, Meta(description="As given to podgate serve --cluster.")]
-    namespace: str
-    kind: str
-    name: str
-    generate_name: str
-    subresource: str
-    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
-    dry_run: bool
-    owner: Owner | None
-    user: str
-    groups: tuple[str, ...]
+    namespace: Annotated[str, Meta(description="The object's.")]
+    kind: Annotated[str, Meta(description="The object's, without its group: Pod, Deployment.")]
+    name: Annotated[str, Meta(description="The object's; empty where the API server has yet to make one.")]
+    generate_name: Annotated[str, Meta(description="What its name was or will be made from; empty where it was given.")]
+    subresource: Annotated[str, Meta(description="What was written of the object, ephemeralcontainers, say, or empty.")]
+    operation: Annotated[Literal["CREATE", "UPDATE", "DELETE", "CONNECT"], Meta(description="What was asked for.")]
+    dry_run: Annotated[bool, Meta(description="Whether nothing would have been stored either way.")]
+    owner: Annotated[Owner | None, Meta(description="The object's controller, as the object says; null without one.")]
+    user: Annotated[str, Meta(description="Who asked.")]
+    groups: Annotated[tuple[str, ...], Meta(description="The groups of who asked.")]
     policies: Annotated[tuple[PolicyUse, ...], Meta(description="Those applied, with the SHA-256 of their content.")]
-    violations: tuple[ViolationEntry, ...]
-    excused: tuple[ExcusedEntry, ...]
+    violations: Annotated[tuple[ViolationEntry, ...], Meta(description="Those that no exception excuses, in any mode.")]
+    excused: Annotated[tuple[ExcusedEntry, ...], Meta(description="Those that an exception excuses.")]
     images: Annotated[tuple[str, ...], Meta(description="Every image of the pod, as written.")]
     duration_microseconds: Annotated[int, Meta(ge=0, description="From the parsing to the verdict.")]
     error: Annotated[str, Meta(description="With the verdict error: why none could be reached. Empty otherwise.")] = ""

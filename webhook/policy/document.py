@@ -86,8 +86,18 @@ def read_documents(file: str, text: bytes) -> Iterator[Document]:
 
 # The loader in C, where PyYAML was built with libyaml: some ten times faster, and the same nodes.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SCALARS = yaml.constructor.SafeConstructor()
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+# What JSON has too, and no other tag: a merge key, a set or a tag of one's own would be read as something else.
+_NODES = {
+    "tag:yaml.org,2002:map": yaml.MappingNode,
+    "tag:yaml.org,2002:seq": yaml.SequenceNode,
+    "tag:yaml.org,2002:str": yaml.ScalarNode,
+    "tag:yaml.org,2002:int": yaml.ScalarNode,
+    "tag:yaml.org,2002:float": yaml.ScalarNode,
+    "tag:yaml.org,2002:bool": yaml.ScalarNode,
+    "tag:yaml.org,2002:null": yaml.ScalarNode,
+    _TIMESTAMP: yaml.ScalarNode,
+}
 
 
 def _place(file: str, mark: Any) -> Place:
@@ -108,11 +118,14 @@ class _Plain:
     def __init__(self, file: str) -> None:
         self._file = file
         self._count = 0
+        self._scalars = yaml.constructor.SafeConstructor()  # it keeps what it made: one a document, or memory grows
 
     def of(self, node: yaml.Node, depth: int = 0) -> Any:
         self._count += 1
         if self._count > MOST_NODES or depth > DEEPEST:
             raise self._error(node, f"more than {MOST_NODES} values or {DEEPEST} levels, aliases written out")
+        if not isinstance(node, _NODES.get(node.tag, ())):
+            raise self._error(node, f"not plain YAML, as JSON has it: {node.tag}")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -120,8 +133,8 @@ class _Plain:
         if node.tag == _TIMESTAMP:
             return node.value
         try:
-            return _SCALARS.construct_object(node)
-        except ValueError as error:
+            return self._scalars.construct_object(node)
+        except (ValueError, LookupError) as error:  # LookupError: of !!bool maybe and !!int ''
             raise self._error(node, f"not a value of {node.tag}") from error
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:

@@ -29,9 +29,17 @@ def policy_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    found = []
-    for folder, subfolders, names in os.walk(path):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+    found: list[Path] = []
+    seen: set[str] = set()
+    # Links too: of a ConfigMap's key that is mounted at a/b.yaml, a is a link to ..data/a.
+    # A folder that cannot be listed is returned itself: reading it then fails, instead of leaving out what it holds.
+    for folder, subfolders, names in os.walk(path, followlinks=True, onerror=lambda e: found.append(Path(e.filename))):
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         found += [Path(folder, name) for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
     return sorted(found)
 

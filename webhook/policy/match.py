@@ -14,13 +14,23 @@ Condition = Callable[[Review], bool]
 def name_matcher(patterns: Iterable[str]) -> Matcher:
     """Return whether a name fits one of *patterns*; `*` stands for any characters, nothing else is special."""
     exact = frozenset(pattern for pattern in patterns if "*" not in pattern)
-    wild = [".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns if "*" in pattern]
+    wild = [_expression(*pattern.split("*")) for pattern in patterns if "*" in pattern]
     if ".*" in wild:
         return lambda _: True
     if not wild:
         return exact.__contains__
     expression = re.compile("|".join(wild), re.DOTALL)
     return lambda name: name in exact or expression.fullmatch(name) is not None
+
+
+def _expression(first: str, *rest: str) -> str:
+    """Return the expression for the parts of a name between its `*`.
+
+    The first place where a part fits is the right one: the atomic groups keep the time from exploding with the `*`.
+    """
+    *inner, last = rest
+    between = "".join(f"(?>.*?{re.escape(part)})" for part in inner if part)
+    return f"{re.escape(first)}{between}.*{re.escape(last)}"
 
 
 def image_matcher(pattern: str) -> Callable[[Image], bool]:

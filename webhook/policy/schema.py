@@ -52,16 +52,24 @@ class Names(Format, frozen=True):
 class Requirement(Format, frozen=True):
     """An entry of matchExpressions, as Kubernetes means it."""
 
-    key: Text
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    values: tuple[str, ...] = ()
+    key: Annotated[Text, Meta(description="The key of a label.")]
+    operator: Annotated[
+        Literal["In", "NotIn", "Exists", "DoesNotExist"],
+        Meta(description="`NotIn` and `DoesNotExist` hold where the label is absent."),
+    ]
+    values: Annotated[tuple[str, ...], Meta(description="For `In` and `NotIn`.")] = ()
+
+    def __post_init__(self) -> None:
+        if (self.operator in ("In", "NotIn")) != bool(self.values):
+            msg = f"expected {'no ' if self.values else ''}values with the operator {self.operator}"
+            raise ValueError(msg)
 
 
 class LabelSelector(Format, frozen=True):
     """A label selector, as Kubernetes means it: everything in it must hold."""
 
-    match_labels: dict[str, str] = {}
-    match_expressions: tuple[Requirement, ...] = ()
+    match_labels: Annotated[dict[str, str], Meta(description="Labels that must be there, with these values.")] = {}
+    match_expressions: Annotated[tuple[Requirement, ...], Meta(description="What else must hold of the labels.")] = ()
 
 
 class Match(Format, frozen=True):
@@ -87,6 +95,7 @@ def _settings_of(check_id: str) -> type[Struct]:
         check_id,
         [("mode", mode | UnsetType, UNSET)],
         bases=(check.options,),
+        namespace={"__doc__": check.manual.partition("\n")[0]},
         frozen=True,
         forbid_unknown_fields=True,
     )
@@ -114,15 +123,17 @@ else:
 class Metadata(Format, frozen=True):
     """As of any Kubernetes object; labels and annotations are the reader's own."""
 
-    name: Name
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    name: Annotated[
+        Name, Meta(description="No two policies share one, nor two exceptions of one namespace. Verdicts show it.")
+    ]
+    labels: Annotated[dict[str, str], Meta(description="Not read by podgate.")] = {}
+    annotations: Annotated[dict[str, str], Meta(description="Not read by podgate.")] = {}
 
 
 class NamespacedMetadata(Metadata, frozen=True, kw_only=True):
     """As of any Kubernetes object in a namespace."""
 
-    namespace: Name
+    namespace: Annotated[Name, Meta(description="The namespace whose workloads it excuses; it counts in no other.")]
 
 
 class ClusterPolicySpec(Format, frozen=True):
@@ -137,7 +148,7 @@ class ClusterPolicySpec(Format, frozen=True):
         ModeName,
         Meta(description="What a violation in a pod template does at most, in a Deployment, say. Its pods are judged."),
     ] = "warn"
-    match: Match = Match()
+    match: Annotated[Match, Meta(description="Which reviews the policy applies to. Default: all.")] = Match()
     contact: Annotated[
         Text | UnsetType,
         Meta(description="Where an exception is asked for, a channel or an address; ends each denial."),
@@ -147,10 +158,10 @@ class ClusterPolicySpec(Format, frozen=True):
 class ClusterPolicy(Format, frozen=True):
     """A policy of the platform, for the whole cluster."""
 
-    api_version: Literal["podgate.io/v1"]
-    kind: Literal["ClusterPolicy"]
-    metadata: Metadata
-    spec: ClusterPolicySpec
+    api_version: Annotated[Literal["podgate.io/v1"], Meta(description="The format and its version.")]
+    kind: Annotated[Literal["ClusterPolicy"], Meta(description="What the document is.")]
+    metadata: Annotated[Metadata, Meta(description="Its name.")]
+    spec: Annotated[ClusterPolicySpec, Meta(description="What it asks.")]
 
 
 class ExceptionMatch(Format, frozen=True):
@@ -181,16 +192,16 @@ class PolicyExceptionSpec(Format, frozen=True):
     until: Annotated[
         datetime, Meta(tz=True, description="From this second on it has no effect. RFC 3339, with a time zone.")
     ]
-    reason: Text
+    reason: Annotated[Text, Meta(description="Why it is needed.")]
     owner: Annotated[Text, Meta(description="Who answers for it.")]
-    match: ExceptionMatch = ExceptionMatch()
-    ticket: Text | UnsetType = UNSET
+    match: Annotated[ExceptionMatch, Meta(description="Which workloads. Default: all there.")] = ExceptionMatch()
+    ticket: Annotated[Text | UnsetType, Meta(description="Where it is followed up, SEC-1234, say.")] = UNSET
 
 
 class PolicyException(Format, frozen=True):
     """An exception from checks, for workloads in its own namespace."""
 
-    api_version: Literal["podgate.io/v1"]
-    kind: Literal["PolicyException"]
-    metadata: NamespacedMetadata
-    spec: PolicyExceptionSpec
+    api_version: Annotated[Literal["podgate.io/v1"], Meta(description="The format and its version.")]
+    kind: Annotated[Literal["PolicyException"], Meta(description="What the document is.")]
+    metadata: Annotated[NamespacedMetadata, Meta(description="Its name and namespace.")]
+    spec: Annotated[PolicyExceptionSpec, Meta(description="What it excuses.")]

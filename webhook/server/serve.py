@@ -4,6 +4,7 @@ import functools
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from types import FrameType
@@ -17,7 +18,7 @@ from msgspec import Struct
 from webhook.server.logs import GRANIAN_LOGGING
 from webhook.server.worker import Worker, WorkerSettings
 
-KILL_SECONDS = 30  # for the worker to end once it was told to
+MOST_CONNECTIONS = 8192  # past these none is accepted, and idle ones count: few would be a way to lock everyone out
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ def serve(settings: ServeSettings) -> None:
     are answered.
     """
     draining = multiprocessing.Event()
+    # A connection is a file: the soft limit of many systems, 1,024, would be another way to lock everyone out.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     certificate = settings.worker.certificate
     server = Granian(
         "webhook.server.worker",
@@ -51,7 +55,7 @@ def serve(settings: ServeSettings) -> None:
         ssl_protocol_min=SSLProtocols.tls12,
         log_level=LogLevels.warning,
         log_dictconfig=GRANIAN_LOGGING,
-        workers_kill_timeout=KILL_SECONDS,
+        backpressure=MOST_CONNECTIONS,
     )
 
     def drain(_signal: int, _frame: FrameType | None) -> None:

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 from flask import Flask
+from granian.rsgi import ProtocolClosed
 from msgspec import Struct
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -86,13 +87,16 @@ class Worker:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
-        if scope.path != "/validate" or scope.method != "POST":
-            status, headers, answer = _ask_flask(self._app, scope)
-        else:
-            status, headers, answer = await self._validate(scope, protocol)
-        if self._draining and scope.http_version != "2":
-            headers = [*headers, CLOSE]
-        protocol.response_bytes(status, headers, answer)
+        try:
+            if scope.path == "/validate" and scope.method == "POST":
+                status, headers, answer = await self._validate(scope, protocol)
+            else:
+                status, headers, answer = _ask_flask(self._app, scope)
+            if self._draining and scope.http_version != "2":
+                headers = [*headers, CLOSE]
+            protocol.response_bytes(status, headers, answer)
+        except ProtocolClosed:
+            _log.debug("client went away")
 
     async def _validate(self, scope: Any, protocol: Any) -> tuple[int, list[tuple[str, str]], bytes]:
         try:
