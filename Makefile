@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 .PHONY: run test check e2e bench mutants docs lock clean
 
 run: $(STAMP)
-	$(BIN)/python examples/try.py
+	$(BIN)/python -m examples.three_reviews
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not e2e" --cov --cov-report=term

@@ -36,6 +36,7 @@ class Served:
         shutil.copytree(policies, self.policies, dirs_exist_ok=True)
         self.log = folder / "denials.jsonl"
         self.errors = folder / "podgate.log"
+        self.authority = folder / "ca.crt"
         self.port, self.plain_port = free_ports(2)
         self._wait = wait
         self._command = [
@@ -50,6 +51,7 @@ class Served:
             self.process = subprocess.Popen(self._command, stdout=out, stderr=err)
         if self._wait:
             self.wait_ready()
+            self.authority.write_bytes(base64.b64decode(self.ca_bundle))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
