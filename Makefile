@@ -27,6 +27,7 @@ check: $(STAMP)
 	$(BIN)/python docs/generate.py --check
 
 e2e: $(STAMP)
+	$(BIN)/python -m tests.e2e.tools
 	$(BIN)/python -m pytest -m e2e
 
 bench: $(STAMP)

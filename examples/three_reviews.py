@@ -1,8 +1,8 @@
 """See podgate decide: `make run`.
 
 Starts `podgate serve` as anyone would, with a certificate made for the purpose and the policies in policies/; posts
-three reviews that a real API server sent (tests/fixtures/reviews/); shows what was asked and what came back; and goes on
-serving until Ctrl-C, so that you can edit a policy and ask again.
+three reviews that a real API server sent (tests/fixtures/reviews/); shows what was asked and what came back; and serves
+on until Ctrl-C, so that you can edit a policy and ask again.
 """
 
 import json

@@ -11,13 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
-from socket import socket
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+
+from tests.ports import free_ports
 
 POLICIES = Path(__file__).parent.parent / "policies"
 START_SECONDS = 20.0
@@ -138,14 +138,3 @@ class Served:
             time.sleep(0.02)
         message = f"not {what} within {seconds:g} s:\n{self.errors.read_text()[-4000:]}"
         raise AssertionError(message)
-
-
-def free_ports(count: int) -> Sequence[int]:
-    """Return *count* loopback ports on which nobody listens at the moment."""
-    sockets = [socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

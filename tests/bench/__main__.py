@@ -23,7 +23,8 @@ from msgspec import Struct, field
 
 from tests.e2e import tools
 from tests.e2e.cluster import Cluster
-from tests.served import Served, free_ports
+from tests.ports import free_ports
+from tests.served import Served
 from webhook.server.certificate import make_certificate
 
 HERE = Path(__file__).parent
@@ -102,7 +103,7 @@ def psa(cluster: Cluster, folder: Path) -> Iterator[Peer]:
     (port,) = free_ports(1)
     (folder / "psa").mkdir()
     certificate, key = make_certificate(["127.0.0.1"]).write(folder / "psa")
-    flags = {
+    flags: dict[str, object] = {
         "kubeconfig": cluster.kubeconfig,
         "config": HERE.parent / "e2e/go/psa-webhook/config.yaml",
         "secure-port": port,
@@ -110,7 +111,7 @@ def psa(cluster: Cluster, folder: Path) -> Iterator[Peer]:
         "tls-cert-file": certificate,
         "tls-private-key-file": key,
     }
-    command = [tools.build("psa-webhook"), *(f"--{flag}={value}" for flag, value in flags.items())]
+    command: list[str | Path] = [tools.build("psa-webhook"), *(f"--{flag}={value}" for flag, value in flags.items())]
     with (folder / "psa.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             wait_for(f"https://127.0.0.1:{port}/readyz")

@@ -12,13 +12,12 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +26,7 @@ from tests.e2e import tools
 from tests.e2e.component import ClusterError, Component, answers
 from tests.e2e.credentials import kubeconfig, write_private_key, write_secret
 from tests.e2e.registration import SYSTEM_NAMESPACES, configuration, probed, workload_rules
+from tests.ports import free_ports
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 START_SECONDS = 120.0
@@ -254,15 +254,6 @@ class Cluster:
         return component
 
 
-def free_ports(count: int) -> list[int]:
-    """Return *count* different loopback ports on which nobody listens at the moment."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def _serves(port: int, token: str, certificate: Path) -> bool:
     """Return whether the API server is ready; its certificate, which it writes when it starts, is verified."""
     if not certificate.exists():
@@ -276,9 +267,9 @@ def _serves(port: int, token: str, certificate: Path) -> bool:
 
 def main(folder: Path) -> None:
     """Run a cluster in *folder* until SIGINT or SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
-    with Cluster(folder) as cluster:
+    with suppress(KeyboardInterrupt), Cluster(folder) as cluster:
         sys.stdout.write(f"ready after {time.monotonic() - began:.0f} s; export KUBECONFIG={cluster.kubeconfig}\n")
         sys.stdout.flush()
         signal.pause()

@@ -1,5 +1,6 @@
 """What the end-to-end tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,13 @@ from tests.e2e.cluster import Cluster
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A running cluster, one for all tests: let each use namespaces and webhook names of its own."""
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
-        yield running
+    """A running cluster, one for all tests: let each use namespaces and webhook names of its own.
+
+    SIGTERM, such as timeout(1) sends, ends the tests as Ctrl-C does: else it would leave the cluster running.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+            yield running
+    finally:
+        signal.signal(signal.SIGTERM, before)

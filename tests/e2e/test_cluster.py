@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import tools
-from tests.e2e.cluster import COMPONENTS, Cluster, free_ports
+from tests.e2e.cluster import COMPONENTS, Cluster
 from tests.e2e.component import ClusterError
 from tests.e2e.recorder import Recorder
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.e2e
 

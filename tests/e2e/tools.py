@@ -23,7 +23,6 @@ GO = Path(__file__).parent / "go"
 MODULES = ("etcd", "controlplane", "references", "psa-webhook")
 PUBLISHED = {
     "kwok": ("sigs.k8s.io/kwok", "cmd/kwok", "v0.8.0"),
-    "helm": ("helm.sh/helm/v3", "cmd/helm", "v3.22.0"),
 }
 
 

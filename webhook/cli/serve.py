@@ -1,10 +1,11 @@
 """podgate serve."""
 
-import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
+from msgspec import Struct
 
 from webhook.server.certificate import CertificateError, ServingCertificate, load_certificate, make_certificate
 from webhook.server.logs import LogFormat, set_up_logging
@@ -15,6 +16,29 @@ from webhook.server.worker import DenialLogSettings, WorkerSettings
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 FILE = click.Path(path_type=Path)
 MIB = 1024 * 1024
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What was given on the command line."""
+
+    policies: Path
+    host: str
+    port: int
+    plain_host: str
+    plain_port: int
+    tls_cert: Path | None
+    tls_key: Path | None
+    self_signed: bool
+    names: tuple[str, ...]
+    cluster: str
+    denial_log: Path | None
+    denial_log_max_size: int
+    denial_log_max_age: float
+    denial_log_keep: int
+    log_allowed: bool
+    log_format: LogFormat
+    log_level: str
+    drain_seconds: float
 
 
 @click.command()
@@ -61,64 +85,53 @@ MIB = 1024 * 1024
     type=click.FloatRange(0),
     help="How long to go on answering, not ready, after SIGTERM.",
 )
-def serve(  # noqa: PLR0913  # one parameter an option
-    *,
-    policies: Path,
-    host: str,
-    port: int,
-    plain_host: str,
-    plain_port: int,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    self_signed: bool,
-    names: tuple[str, ...],
-    cluster: str,
-    denial_log: Path | None,
-    denial_log_max_size: int,
-    denial_log_max_age: float,
-    denial_log_keep: int,
-    log_allowed: bool,
-    log_format: LogFormat,
-    log_level: str,
-    drain_seconds: float,
-) -> None:
-    r"""Answer admission reviews over TLS, on POST /validate.
+def serve(**given: Any) -> None:
+    """Answer admission reviews over TLS, on POST /validate.
 
     \b
     On this machine, without a cluster:
       podgate serve --policies policies/ --self-signed
     In a pod, with a certificate from a Secret:
       podgate serve --policies /policies --tls-cert /tls/tls.crt --tls-key /tls/tls.key
-    """
-    set_up_logging(log_format, log_level)
-    denials = DenialLogSettings(
-        path=denial_log,
-        max_bytes=denial_log_max_size * MIB,
-        max_age=denial_log_max_age * 3600,
-        keep=denial_log_keep,
-        log_allowed=log_allowed,
-    )
+    """  # noqa: D301  # \b is click's mark for lines to leave as they are
+    options = Options(**given)
+    set_up_logging(options.log_format, options.log_level)
     with tempfile.TemporaryDirectory(prefix="podgate-") as folder:
         try:
-            certificate = _certificate(tls_cert, tls_key, names if self_signed else None, Path(folder))
+            certificate = _certificate(options, Path(folder))
         except CertificateError as error:
             raise click.ClickException(str(error)) from error
-        worker = WorkerSettings(policies, cluster, plain_host, plain_port, denials, certificate)
-        run_server(ServeSettings(host, port, drain_seconds, worker))
+        worker = WorkerSettings(
+            policies=options.policies,
+            cluster=options.cluster,
+            plain_host=options.plain_host,
+            plain_port=options.plain_port,
+            denials=_denial_log(options),
+            certificate=certificate,
+        )
+        run_server(ServeSettings(options.host, options.port, options.drain_seconds, worker))
 
 
-def _certificate(
-    certificate: Path | None, key: Path | None, names: tuple[str, ...] | None, folder: Path
-) -> ServingCertificate:
-    """Return the certificate of the files, or make one for *names* in *folder*."""
-    if names is not None and (certificate or key):
+def _denial_log(options: Options) -> DenialLogSettings:
+    return DenialLogSettings(
+        path=options.denial_log,
+        max_bytes=options.denial_log_max_size * MIB,
+        max_age=options.denial_log_max_age * 3600,
+        keep=options.denial_log_keep,
+        log_allowed=options.log_allowed,
+    )
+
+
+def _certificate(options: Options, folder: Path) -> ServingCertificate:
+    """Return the certificate of the files, or make one in *folder*."""
+    if options.self_signed and (options.tls_cert or options.tls_key):
         msg = "--self-signed makes a certificate: leave out --tls-cert and --tls-key"
         raise click.UsageError(msg)
-    if names is not None:
-        made = make_certificate(names)
-        click.echo(f"caBundle: {made.ca_bundle}", file=sys.stderr)
+    if options.self_signed:
+        made = make_certificate(options.names)
+        click.echo(f"caBundle: {made.ca_bundle}", err=True)
         return load_certificate(*made.write(folder))
-    if certificate is None or key is None:
+    if options.tls_cert is None or options.tls_key is None:
         msg = "a certificate is needed: give --tls-cert and --tls-key, or --self-signed"
         raise click.UsageError(msg)
-    return load_certificate(certificate, key)
+    return load_certificate(options.tls_cert, options.tls_key)

@@ -31,9 +31,13 @@ def policy_files(path: Path) -> list[Path]:
         return [path]
     found: list[Path] = []
     seen: set[str] = set()
+
+    def unreadable(error: OSError) -> None:
+        # Read as a file, it makes an error, where leaving it out would silently lose what it holds.
+        found.append(Path(error.filename))
+
     # Links too: of a ConfigMap's key that is mounted at a/b.yaml, a is a link to ..data/a.
-    # A folder that cannot be listed is returned itself: reading it then fails, instead of leaving out what it holds.
-    for folder, subfolders, names in os.walk(path, followlinks=True, onerror=lambda e: found.append(Path(e.filename))):
+    for folder, subfolders, names in os.walk(path, onerror=unreadable, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             subfolders.clear()

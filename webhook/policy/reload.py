@@ -43,9 +43,9 @@ class PolicyFolder:
         self.state = PolicyState()
         self._load()
 
-    def watch(self) -> None:
-        """Begin to look for changes, in a thread of its own."""
-        threading.Thread(target=self._watch, name="policy-reload", daemon=True).start()
+    def watch(self, interval: float = INTERVAL) -> None:
+        """Begin to look for changes every *interval* seconds, in a thread of its own."""
+        threading.Thread(target=self._watch, args=(interval,), name="policy-reload", daemon=True).start()
 
     def stop(self) -> None:
         """Stop looking."""
@@ -62,8 +62,8 @@ class PolicyFolder:
             self._load()
         self._seen = now
 
-    def _watch(self) -> None:
-        while not self._stop.wait(INTERVAL):
+    def _watch(self, interval: float) -> None:
+        while not self._stop.wait(interval):
             try:
                 self.look()
             except Exception:  # noqa: BLE001  # the thread must outlive any surprise: without it policies would silently grow old

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any
 
 from flask import Flask
-from granian.rsgi import ProtocolClosed
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # documented there, but not re-exported by name
 from msgspec import Struct
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
