@@ -26,13 +26,15 @@ class Sink(Protocol):
 class DescriptorSink:
     """Writes to an open file descriptor, such as standard output.
 
-    A pipe whose reader has stopped reading would hold up every review: after PATIENCE the write fails instead.
+    A pipe whose reader has stopped reading would hold up every review: after PATIENCE the write fails instead, and
+    later ones at once until the pipe takes something again.
     """
 
     def __init__(self, descriptor: int, *, torn: bool = False) -> None:
         """Write to *descriptor*, which stays the caller's to close; *torn* where its last line has no end."""
         self._descriptor = descriptor
         self._torn = torn
+        self._stuck = False
         self._poll = None if stat.S_ISREG(os.fstat(descriptor).st_mode) else select.poll()
         if self._poll is not None:
             self._poll.register(descriptor, select.POLLOUT)
@@ -43,11 +45,13 @@ class DescriptorSink:
         while data:
             # A pipe that is ready takes PIPE_BUF bytes without waiting.
             chunk = data if self._poll is None else data[: select.PIPE_BUF]
-            if self._poll is not None and not self._poll.poll(PATIENCE * 1000):
-                msg = f"its reader has not read for {PATIENCE:g} s"
+            if self._poll is not None and not self._poll.poll(0 if self._stuck else PATIENCE * 1000):
+                self._stuck = True
+                msg = f"its reader has not read for {PATIENCE:g} s or more"
                 raise TimeoutError(msg)
             data = data[os.write(self._descriptor, chunk) :]
             self._torn = bool(data)
+            self._stuck = False
 
 
 class FileSink:

@@ -1,12 +1,15 @@
 """The operational log, on standard error: constant messages, with their values as fields."""
 
+import contextlib
 import logging
-import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
+from webhook.denials.sinks import DescriptorSink, Sink
+
+STANDARD_ERROR = 2
 LogFormat = Literal["json", "text"]
 _BUILT_IN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -20,7 +23,7 @@ GRANIAN_LOGGING: dict[str, Any] = {
 
 def set_up_logging(form: LogFormat, level: str) -> None:
     """Send every log record of this process to standard error, in *form*, from *level* (info, say) up."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _SinkHandler(DescriptorSink(STANDARD_ERROR))
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -33,6 +36,18 @@ def _time(record: logging.LogRecord) -> str:
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in record.__dict__.items() if key not in _BUILT_IN}
+
+
+class _SinkHandler(logging.Handler):
+    """Writes lines to a sink. What cannot be written is lost: a log must not hold up a review."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            self._sink.write(f"{self.format(record)}\n".encode(errors="backslashreplace"))
 
 
 class _JsonFormatter(logging.Formatter):
