@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from webhook.server.certificate import CertificateError, ServingCertificate, load_certificate, make_certificate
 from webhook.server.logs import LogFormat, set_up_logging
-from webhook.server.serve import ServeSettings
+from webhook.server.serve import AddressError, ServeSettings
 from webhook.server.serve import serve as run_server
 from webhook.server.worker import DenialLogSettings, WorkerSettings
 
@@ -109,7 +109,10 @@ def serve(**given: Any) -> None:
             denials=_denial_log(options),
             certificate=certificate,
         )
-        run_server(ServeSettings(options.host, options.port, options.drain_seconds, worker))
+        try:
+            run_server(ServeSettings(options.host, options.port, options.drain_seconds, worker))
+        except AddressError as error:
+            raise click.ClickException(str(error)) from error
 
 
 def _denial_log(options: Options) -> DenialLogSettings:

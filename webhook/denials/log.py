@@ -42,18 +42,28 @@ class DenialLog:
         self.log_allowed = log_allowed
         self.failure: Failure | None = None
 
+    def probe(self) -> None:
+        """Find out whether the log can be written, by opening it, so that the first denial is not what tells."""
+        try:
+            self._sink.write(b"")
+        except OSError as error:
+            self._note(error)
+            _log.error("denial log cannot be opened", extra={"error": str(error)})
+
     def write(self, record: Record) -> None:
         """Write *record*. Raises nothing for a sink that fails."""
         line = self._encoder.encode(record) + b"\n"
         try:
             self._sink.write(line)
-        except (OSError, ValueError) as error:
-            self._fail(record, error)
+        except OSError as error:
+            self._note(error)
+            self._on_failure()
+            _log.error(
+                "denial log cannot be written", extra={"error": str(error), "record": msgspec.to_builtins(record)}
+            )
         else:
             self.failure = None
 
-    def _fail(self, record: Record, error: Exception) -> None:
+    def _note(self, error: OSError) -> None:
         since = self.failure.since if self.failure else self._clock()
         self.failure = Failure(since, str(error))
-        self._on_failure()
-        _log.error("denial log cannot be written", extra={"error": str(error), "record": msgspec.to_builtins(record)})

@@ -3,6 +3,7 @@
 A line is handed to the kernel whole, before the answer to its review leaves.
 """
 
+import glob
 import os
 import select
 import stat
@@ -42,16 +43,23 @@ class DescriptorSink:
     def write(self, line: bytes) -> None:
         """Write *line*, on a line of its own even after one that was cut short."""
         data = b"\n" + line if self._torn else line
+        deadline = time.monotonic() + PATIENCE
         while data:
-            # A pipe that is ready takes PIPE_BUF bytes without waiting.
-            chunk = data if self._poll is None else data[: select.PIPE_BUF]
-            if self._poll is not None and not self._poll.poll(0 if self._stuck else PATIENCE * 1000):
-                self._stuck = True
-                msg = f"its reader has not read for {PATIENCE:g} s or more"
-                raise TimeoutError(msg)
+            if self._poll is None:
+                chunk = data
+            else:
+                self._await_reader(self._poll, deadline)
+                chunk = data[: select.PIPE_BUF]  # a pipe that is ready takes so many bytes without waiting
             data = data[os.write(self._descriptor, chunk) :]
             self._torn = bool(data)
-            self._stuck = False
+
+    def _await_reader(self, poll: select.poll, deadline: float) -> None:
+        """Wait until something can be written, to *deadline* at most; not at all if the last wait was in vain."""
+        patience = 0.0 if self._stuck else max(0.0, deadline - time.monotonic())
+        self._stuck = not poll.poll(patience * 1000)
+        if self._stuck:
+            msg = f"its reader has not read enough for {PATIENCE:g} s or more"
+            raise TimeoutError(msg)
 
 
 class FileSink:
@@ -122,6 +130,6 @@ class FileSink:
         self.close()
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         self._path.rename(f"{self._path}.{stamp}")
-        old = sorted(self._path.parent.glob(f"{self._path.name}.[0-9]*Z"))
+        old = sorted(self._path.parent.glob(f"{glob.escape(self._path.name)}.[0-9]*Z"))
         for surplus in old[: -self._keep] if self._keep else old:
             surplus.unlink()

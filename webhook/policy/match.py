@@ -72,15 +72,13 @@ def label_matcher(selector: LabelSelector) -> Callable[[Mapping[str, str]], bool
 
 def _requirement(requirement: Requirement) -> Callable[[Mapping[str, str]], bool]:
     key, values = requirement.key, frozenset(requirement.values)
-    match requirement.operator:
-        case "In":
-            return lambda labels: labels.get(key) in values
-        case "NotIn":
-            return lambda labels: labels.get(key) not in values
-        case "Exists":
-            return lambda labels: key in labels
-        case "DoesNotExist":
-            return lambda labels: key not in labels
+    holds: dict[str, Callable[[Mapping[str, str]], bool]] = {
+        "In": lambda labels: labels.get(key) in values,
+        "NotIn": lambda labels: labels.get(key) not in values,
+        "Exists": lambda labels: key in labels,
+        "DoesNotExist": lambda labels: key not in labels,
+    }
+    return holds[requirement.operator]
 
 
 def conditions_of(match: Match) -> tuple[Condition, ...]:

@@ -75,12 +75,12 @@ class PolicyFolder:
             self.state = PolicyState(self.state.policies, complete=True, errors=loaded.errors)
         else:
             self.state = PolicyState(loaded.policies, complete=not loaded.errors, errors=loaded.errors)
-        self._tell(loaded)
+        self._tell(loaded, "last good set" if self.state.complete else "readable part")
         self._on_load(self.state)
 
-    def _tell(self, loaded: Loaded) -> None:
+    def _tell(self, loaded: Loaded, in_force: str) -> None:
         for error in loaded.errors:
-            _log.error("policy refused, the last good set stays in force", extra={"error": error})
+            _log.error("policy refused", extra={"error": error, "in_force": in_force})
         if not loaded.errors:
             names = [policy.use.name for policy in loaded.policies.policies]
             _log.info("policies loaded", extra={"policies": names, "exceptions": len(loaded.policies.exceptions)})

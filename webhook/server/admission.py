@@ -1,5 +1,6 @@
 """The request path: the body of a request in, the answer out. It waits for nothing but the denial log."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from webhook.model.review import ObjectError, Review, ReviewError, parse_review
 from webhook.policy.reload import PolicyState
 from webhook.server.answer import render, render_error
 from webhook.server.metrics import Metrics
+
+FAULT = "podgate failed to judge this, which is a fault of podgate: its log has more under this uid"
 
 _log = logging.getLogger(__name__)
 
@@ -65,19 +68,25 @@ class Admission:
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise BadRequestError(415, "the content type must be application/json")
         try:
-            review = parse_review(body)
+            review, unreadable = parse_review(body), ""
         except ReviewError as error:
             raise BadRequestError(400, str(error)) from error
         except ObjectError as error:
-            return self._refuse_unjudged(error.review, began, 400, "BadRequest", str(error))
+            review, unreadable = error.review, str(error)
         try:
+            if unreadable:
+                return self._refuse_unjudged(review, began, 400, "BadRequest", unreadable)
             return self._judge(review, began)
         except Exception:  # noqa: BLE001
             # The one place that catches broadly: a fault of ours must be a refusal that we said, not an HTTP error,
             # which failurePolicy may turn into an allow.
             _log.exception("review failed", extra={"uid": review.uid})
-            message = "podgate failed to judge this, which is a fault of podgate: its log has more under this uid"
-            return self._refuse_unjudged(review, began, 500, "InternalError", f"{message}: {review.uid}")
+            message = f"{FAULT}: {review.uid}"
+            with contextlib.suppress(Exception):  # the fault may be in the log itself
+                self._conclude(review, NOTHING_FOUND, began, error=message)
+            return render_error(review.uid, 500, "InternalError", message)
+        finally:
+            self._metrics.duration.observe(time.perf_counter() - began)
 
     def _judge(self, review: Review, began: float) -> bytes:
         state = self._policies()
@@ -98,7 +107,7 @@ class Admission:
         """Log and count the verdict; plain allows are logged by choice."""
         seconds = time.perf_counter() - began
         verdict = "error" if error else verdict_of(decision)
-        self._metrics.count_review(verdict, review.operation, review.kind, decision, seconds)
+        self._metrics.count_review(verdict, review.operation, review.kind, decision)
         if verdict == "allowed" and not self._denials.log_allowed:
             return
         self._denials.write(

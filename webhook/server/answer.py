@@ -84,7 +84,8 @@ def warnings(violations: tuple[Violation, ...]) -> tuple[str, ...]:
             break
         lines.append(line)
     left = len(violations) - len(lines)
-    return (*lines, f"{left} more violations are in podgate's denial log") if left else tuple(lines)
+    more = f"{left} more violation{'s are' if left > 1 else ' is'} in podgate's denial log"
+    return (*lines, more) if left else tuple(lines)
 
 
 def _annotations(decision: Decision) -> dict[str, str]:

@@ -15,7 +15,7 @@ LONGEST_BODY = 7 * 1024 * 1024  # bytes: an object of etcd's 1.5 MiB, old and ne
 def admission_app(admission: Admission) -> Flask:
     """Return the webhook as a Flask application: POST /validate, and a reason in JSON for anything else.
 
-    Granian hands reviews to Admission directly (webhook/server/granian.py) and the rest to this application, which any
+    Granian hands reviews to Admission directly (webhook/server/worker.py) and the rest to this application, which any
     WSGI server can run whole.
     """
     app = Flask("podgate")

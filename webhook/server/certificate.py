@@ -60,8 +60,8 @@ def load_certificate(certificate: Path, key: Path) -> ServingCertificate:
         msg = f"{certificate}: no certificate in PEM can be read: {_why(error)}"
         raise CertificateError(msg) from error
     try:
-        # OpenSSL's own reading of both, as TLS will need them.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        # OpenSSL's own reading of both, as TLS will need them. Without a password it would ask at the terminal for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         msg = f"{key}: no key in PEM for {certificate} can be read: {_why(error)}"
         raise CertificateError(msg) from error

@@ -26,11 +26,14 @@ class Metrics:
         self._violations = Counter(
             "podgate_violations", "Violations found.", ["policy", "check", "mode"], registry=registry
         )
-        self._duration = Histogram(
-            "podgate_review_duration_seconds", "From the body to the answer.", buckets=BUCKETS, registry=registry
+        self.duration = Histogram(
+            "podgate_review_duration_seconds",
+            "From the body of a review to its answer, the denial log included.",
+            buckets=BUCKETS,
+            registry=registry,
         )
         self.bad_requests = Counter(
-            "podgate_bad_requests", "Requests answered by a 4xx, which are no reviews.", registry=registry
+            "podgate_bad_requests", "Requests for the port of reviews that were answered by a 4xx.", registry=registry
         )
         self._reloads = Counter("podgate_policy_loads", "Readings of the policies.", ["result"], registry=registry)
         self._reload_good = Gauge(
@@ -50,10 +53,9 @@ class Metrics:
         for result in ("success", "failure"):
             self._reloads.labels(result)
 
-    def count_review(self, verdict: Verdict, operation: str, kind: str, decision: Decision, seconds: float) -> None:
+    def count_review(self, verdict: Verdict, operation: str, kind: str, decision: Decision) -> None:
         """Count an answered review. Kinds that podgate does not know are one, so that the series stay few."""
         self._review(verdict, operation, kind if kind in _KINDS else "other").inc()
-        self._duration.observe(seconds)
         for violation in decision.violations:
             self._violation(violation.policy, violation.check, str(violation.mode)).inc()
 

@@ -14,6 +14,12 @@ _log = logging.getLogger(__name__)
 class _Handler(WSGIRequestHandler):
     timeout = 10  # seconds for a client to send its request
 
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            _log.debug("plain port: client went away")
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name is the standard library's
         _log.debug("plain port", extra={"request": format % args})
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from flask import Flask
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # documented there, but not re-exported by name
 from msgspec import Struct
 from werkzeug.test import EnvironBuilder, run_wsgi_app
@@ -78,6 +77,7 @@ class Worker:
             log_allowed=settings.denials.log_allowed,
             on_failure=metrics.log_failures.inc,
         )
+        self._denials.probe()
         self._admission = Admission(lambda: self._policies.state, self._denials, metrics, cluster=settings.cluster)
         self._app = admission_app(self._admission)
         readiness = Readiness([self._serving, self._policies_readable, self._certificate_valid, self._log_writable])
@@ -91,7 +91,7 @@ class Worker:
             if scope.path == "/validate" and scope.method == "POST":
                 status, headers, answer = await self._validate(scope, protocol)
             else:
-                status, headers, answer = _ask_flask(self._app, scope)
+                status, headers, answer = self._explain(scope)
             if self._draining and scope.http_version != "2":
                 headers = [*headers, CLOSE]
             protocol.response_bytes(status, headers, answer)
@@ -105,6 +105,16 @@ class Worker:
         except BadRequestError as error:
             self._metrics.bad_requests.inc()
             return error.status, [JSON], error.as_json()
+
+    def _explain(self, scope: Any) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Return what the Flask application says to a request that is no review; the request's body does not matter."""
+        self._metrics.bad_requests.inc()
+        builder = EnvironBuilder(method=scope.method)
+        builder.path = scope.path  # as an argument it would be read as a URL, and //[ is none
+        environ = builder.get_environ()
+        chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+        kept = [(name.lower(), value) for name, value in headers if name.lower() != "content-length"]
+        return int(status.split(" ", 1)[0]), kept, b"".join(chunks)
 
     def _count_load(self, state: PolicyState) -> None:
         self._metrics.count_load(
@@ -123,7 +133,7 @@ class Worker:
 
     def _policies_readable(self) -> Condition:
         state = self._policies.state
-        count = f"{len(state.policies.policies)} policies, {len(state.policies.exceptions)} exceptions in force"
+        count = f"in force: policies {len(state.policies.policies)}, exceptions {len(state.policies.exceptions)}"
         detail = "; ".join((count, *state.errors))
         return Condition("policies", not state.errors, detail, required=not state.complete)
 
@@ -134,7 +144,7 @@ class Worker:
 
     def _log_writable(self) -> Condition:
         failure = self._denials.failure
-        detail = "written" if failure is None else f"cannot be written: {failure.reason}"
+        detail = "can be written" if failure is None else f"cannot be written: {failure.reason}"
         return Condition("denial-log", failure is None, detail, required=False)
 
 
@@ -161,11 +171,3 @@ async def _read_body(scope: Any, protocol: Any) -> bytes:
     if size > LONGEST_BODY:
         raise BadRequestError(413, f"the body must have at most {LONGEST_BODY} bytes")
     return bytes(body)
-
-
-def _ask_flask(app: Flask, scope: Any) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Return what the Flask application answers to a request that is no review; the request's body does not matter."""
-    environ = EnvironBuilder(path=scope.path, method=scope.method).get_environ()
-    chunks, status, headers = run_wsgi_app(app, environ, buffered=True)
-    kept = [(name.lower(), value) for name, value in headers if name.lower() != "content-length"]
-    return int(status.split(" ", 1)[0]), kept, b"".join(chunks)
