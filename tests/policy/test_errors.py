@@ -1,0 +1,316 @@
+"""What a wrong policy is refused with: file, line, column, path and what was expected there."""
+
+from typing import Any
+
+import pytest
+
+from webhook.policy.document import DocumentError, read_documents
+from webhook.policy.load import parse_document
+
+POLICY = """\
+apiVersion: podgate.io/v1
+kind: ClusterPolicy
+metadata:
+  name: supply-chain
+spec:
+  checks:
+    image-pinned: {level: version}
+"""
+EXCEPTION = """\
+apiVersion: podgate.io/v1
+kind: PolicyException
+metadata:
+  name: legacy
+  namespace: shop
+spec:
+  checks: [image-pinned]
+  until: 2027-01-31T00:00:00Z
+  reason: waiting for the vendor
+  owner: team-shop
+"""
+KINDS = "Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, ReplicationController, PodTemplate"
+NAME = r"expected `str` matching regex '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$(?!\\n)'"
+
+
+def parse(text: str) -> Any:
+    (document,) = read_documents("a.yaml", text.encode())
+    return parse_document(document)
+
+
+def error_of(text: str, old: str, new: str) -> str:
+    assert text.count(old) == 1
+    with pytest.raises(DocumentError) as caught:
+        parse(text.replace(old, new))
+    return str(caught.value)
+
+
+def test_the_examples_are_right() -> None:
+    assert parse(POLICY).use.name == "supply-chain"
+    assert parse(EXCEPTION).use.name == "legacy"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param(POLICY, "[]", "1:1: expected a policy: apiVersion, kind, metadata and spec", id="a list"),
+        pytest.param(POLICY, "5", "1:1: expected a policy: apiVersion, kind, metadata and spec", id="a number"),
+        pytest.param("podgate.io/v1", "podgate.io/v2", "1:13: apiVersion: expected podgate.io/v1", id="version"),
+        pytest.param("apiVersion: podgate.io/v1\n", "", "1:1: apiVersion: expected podgate.io/v1", id="no version"),
+        pytest.param(
+            "ClusterPolicy", "Policy", "2:7: kind: expected ClusterPolicy or PolicyException", id="unknown kind"
+        ),
+        pytest.param("kind: ClusterPolicy\n", "", "1:1: kind: expected ClusterPolicy or PolicyException", id="no kind"),
+        pytest.param(
+            "\nspec:",
+            "\nspce:",
+            "6:3: spce: unknown field, expected one of apiVersion, kind, metadata, spec; did you mean spec?",
+            id="unknown field at the top",
+        ),
+        pytest.param("spec:\n", "spec:\nstatus:\n", "5:6: spec: expected `object`, got `null`", id="empty spec"),
+        pytest.param("name: supply-chain", "name:", "4:8: metadata.name: expected `str`, got `null`", id="no name"),
+        pytest.param("supply-chain", "Supply", f"4:9: metadata.name: {NAME}", id="name in upper case"),
+        pytest.param("supply-chain", '"a\\n"', f"4:9: metadata.name: {NAME}", id="name with a line break"),
+        pytest.param("supply-chain", "-a", f"4:9: metadata.name: {NAME}", id="name with a hyphen first"),
+        pytest.param("supply-chain", "a-", f"4:9: metadata.name: {NAME}", id="name with a hyphen last"),
+        pytest.param("supply-chain", "''", "4:9: metadata.name: expected `str` of length >= 1", id="empty name"),
+        pytest.param(
+            "supply-chain", "a" * 254, "4:9: metadata.name: expected `str` of length <= 253", id="name too long"
+        ),
+        pytest.param(
+            "  name: supply-chain",
+            "  labels: {a: b}",
+            "4:3: metadata: object missing required field `name`",
+            id="name missing",
+        ),
+        pytest.param(
+            "name: supply-chain",
+            "name: a\n  labels: {a: 1}",
+            "5:11: metadata.labels[...]: expected `str`, got `int`",
+            id="label that is no text",
+        ),
+        pytest.param(
+            "name: supply-chain",
+            "name: a\n  '': 1",
+            "4:3: metadata.: unknown field, expected one of name, labels, annotations",
+            id="empty field",
+        ),
+        pytest.param(
+            "name: supply-chain",
+            'name: a\n  "b`$.c\\n": 1',
+            "4:3: metadata.b`$.c\n: unknown field, expected one of name, labels, annotations",
+            id="field of strange characters",
+        ),
+        pytest.param(
+            "image-pinned: {level: version}",
+            "{}",
+            "7:5: spec.checks: expected at least one of image-pinned, run-as-non-root",
+            id="no checks",
+        ),
+        pytest.param(
+            "  checks:\n    image-pinned: {level: version}",
+            "  mode: warn",
+            "6:3: spec: object missing required field `checks`",
+            id="checks missing",
+        ),
+        pytest.param(
+            "{level: version}",
+            "",
+            "7:18: spec.checks.image-pinned: expected `object`, got `null`",
+            id="check without options",
+        ),
+        pytest.param(
+            "image-pinned:",
+            "image-pined:",
+            "7:18: spec.checks.image-pined: unknown field, expected one of image-pinned, run-as-non-root; "
+            "did you mean image-pinned?",
+            id="unknown check",
+        ),
+        pytest.param(
+            "level: version",
+            "levle: version",
+            "7:27: spec.checks.image-pinned.levle: unknown field, expected one of level, mode; did you mean level?",
+            id="unknown option",
+        ),
+        pytest.param(
+            "level: version",
+            "level: versoin",
+            "7:27: spec.checks.image-pinned.level: expected one of tag, version, digest, got versoin; "
+            "did you mean version?",
+            id="unknown level",
+        ),
+        pytest.param(
+            "level: version",
+            "mode: deny",
+            "7:26: spec.checks.image-pinned.mode: expected one of enforce, warn, audit, got deny",
+            id="unknown mode of a check",
+        ),
+        pytest.param(
+            "level: version",
+            "mode: null",
+            "7:26: spec.checks.image-pinned.mode: expected `str`, got `null`",
+            id="mode null",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  mode: enforced",
+            "6:9: spec.mode: expected one of enforce, warn, audit, got enforced; did you mean enforce?",
+            id="unknown mode",
+        ),
+        pytest.param(
+            "spec:", "spec:\n  mode: on", "6:9: spec.mode: expected `str`, got `bool`", id="mode that is no text"
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  controllers: deny",
+            "6:16: spec.controllers: expected one of enforce, warn, audit, got deny",
+            id="unknown mode of controllers",
+        ),
+        pytest.param(
+            "spec:", "spec:\n  contact: ''", "6:12: spec.contact: expected `str` of length >= 1", id="empty contact"
+        ),
+        pytest.param(
+            "spec:",
+            f"spec:\n  contact: {'a' * 1025}",
+            "6:12: spec.contact: expected `str` of length <= 1024",
+            id="contact too long",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match:\n    kinds: [Pod, Deploymnt]",
+            f"7:18: spec.match.kinds[1]: expected one of {KINDS}, got Deploymnt; did you mean Deployment?",
+            id="unknown kind to match",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {kinds: Pod}",
+            "6:18: spec.match.kinds: expected `array`, got `str`",
+            id="text for a list",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {operations: [DELETE]}",
+            "6:24: spec.match.operations[0]: expected one of CREATE, UPDATE, got DELETE",
+            id="operation that is never refused",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {namespaces: {include: []}}",
+            "6:33: spec.match.namespaces.include: expected `array` of length >= 1",
+            id="nothing included",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {users: {exclude: ['']}}",
+            "6:29: spec.match.users.exclude[0]: expected `str` of length >= 1",
+            id="empty pattern",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {namespace: {}}",
+            "6:22: spec.match.namespace: unknown field, expected one of namespaces, kinds, users, groups, operations, "
+            "objectSelector; did you mean namespaces?",
+            id="unknown field of match",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {objectSelector: {matchLabels: {a.b/c: 1}}}",
+            "6:41: spec.match.objectSelector.matchLabels[...]: expected `str`, got `int`",
+            id="label value that is no text",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {objectSelector: {matchExpressions: [{key: a, operator: in}]}}",
+            "6:66: spec.match.objectSelector.matchExpressions[0].operator: "
+            "expected one of In, NotIn, Exists, DoesNotExist, got in",
+            id="unknown operator",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {objectSelector: {matchExpressions: [{key: a, operator: In}]}}",
+            "6:47: spec.match.objectSelector.matchExpressions[0]: expected values with the operator In",
+            id="operator without values",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {objectSelector: {matchExpressions: [{key: a, operator: NotIn, values: []}]}}",
+            "6:47: spec.match.objectSelector.matchExpressions[0]: expected values with the operator NotIn",
+            id="operator with a list of no values",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {objectSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}",
+            "6:47: spec.match.objectSelector.matchExpressions[0]: expected no values with the operator Exists",
+            id="operator that takes no values",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {objectSelector: {matchExpressions: [{key: a, operator: DoesNotExist, values: [b]}]}}",
+            "6:47: spec.match.objectSelector.matchExpressions[0]: expected no values with the operator DoesNotExist",
+            id="other operator that takes no values",
+        ),
+    ],
+)
+def test_a_wrong_policy_is_refused(old: str, new: str, message: str) -> None:
+    assert error_of(POLICY, old, new) == f"a.yaml:{message}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param(
+            "  namespace: shop\n", "", "4:3: metadata: object missing required field `namespace`", id="no namespace"
+        ),
+        pytest.param(" shop\n", " Shop\n", f"5:14: metadata.namespace: {NAME}", id="namespace in upper case"),
+        pytest.param(
+            "  reason: waiting for the vendor\n", "", "7:3: spec: object missing required field `reason`", id="reason"
+        ),
+        pytest.param(
+            "  owner: team-shop\n", "", "7:3: spec: object missing required field `owner`", id="owner missing"
+        ),
+        pytest.param("team-shop", "''", "10:10: spec.owner: expected `str` of length >= 1", id="empty owner"),
+        pytest.param(
+            "  until: 2027-01-31T00:00:00Z\n", "", "7:3: spec: object missing required field `until`", id="no end"
+        ),
+        pytest.param(
+            "00:00:00Z", "00:00:00", "8:10: spec.until: expected `datetime` with a timezone component", id="no zone"
+        ),
+        pytest.param("T00:00:00Z", "", "8:10: spec.until: invalid RFC3339 encoded datetime", id="a day alone"),
+        pytest.param("2027-01-31T00:00:00Z", "soon", "8:10: spec.until: invalid RFC3339 encoded datetime", id="a word"),
+        pytest.param("2027-01-31T00:00:00Z", "5", "8:10: spec.until: expected `datetime`, got `int`", id="a number"),
+        pytest.param("[image-pinned]", "[]", "7:11: spec.checks: expected `array` of length >= 1", id="no checks"),
+        pytest.param(
+            "[image-pinned]",
+            "[run-as-root]",
+            "7:12: spec.checks[0]: expected one of image-pinned, run-as-non-root, got run-as-root; "
+            "did you mean run-as-non-root?",
+            id="unknown check",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {names: []}",
+            "7:18: spec.match.names: expected `array` of length >= 1",
+            id="no names",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  match: {container: [a]}",
+            "7:22: spec.match.container: unknown field, expected one of kinds, names, containers, images; "
+            "did you mean containers?",
+            id="unknown field of match",
+        ),
+        pytest.param(
+            "spec:",
+            f"spec:\n  match: {{images: [{'a' * 513}]}}",
+            "7:20: spec.match.images[0]: expected `str` of length <= 512",
+            id="pattern too long",
+        ),
+        pytest.param(
+            "spec:",
+            "spec:\n  ticket: null",
+            "7:11: spec.ticket: expected `str`, got `null`",
+            id="ticket null",
+        ),
+    ],
+)
+def test_a_wrong_exception_is_refused(old: str, new: str, message: str) -> None:
+    assert error_of(EXCEPTION, old, new) == f"a.yaml:{message}"
