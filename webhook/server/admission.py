@@ -13,6 +13,7 @@ from webhook.denials.log import DenialLog
 from webhook.denials.record import record_of, verdict_of
 from webhook.evaluate import NOTHING_FOUND, evaluate, must_pass
 from webhook.model.decision import Decision
+from webhook.model.facts import Facts
 from webhook.model.review import ObjectError, Review, ReviewError, parse_review
 from webhook.policy.reload import PolicyState
 from webhook.server.answer import render, render_error
@@ -53,14 +54,14 @@ class Admission:
         metrics: Metrics,
         *,
         cluster: str = "",
-        facts: Clock | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """Judge by what *policies* returns at each review; write to *log* and count in *metrics*."""
         self._policies = policies
         self._denials = log
         self._metrics = metrics
         self._cluster = cluster
-        self._facts = facts or Clock()
+        self._facts: Facts = facts or Clock()
 
     def answer(self, content_type: str, body: bytes) -> bytes:
         """Return the AdmissionReview that answers *body*; raises BadRequestError where that is no review."""

@@ -15,13 +15,12 @@ _ENVELOPE = (b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","res
 _ENCODER = msgspec.json.Encoder()
 
 
-class Status(Struct, frozen=True, omit_defaults=True):
+class Status(Struct, frozen=True):
     """A metav1.Status."""
 
     code: int
     reason: str
     message: str
-    status: str = "Failure"
 
 
 class Response(Struct, frozen=True, omit_defaults=True, rename="camel"):

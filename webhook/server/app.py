@@ -20,6 +20,7 @@ def admission_app(admission: Admission) -> Flask:
     """
     app = Flask("podgate")
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
+    app.url_map.merge_slashes = False
 
     @app.post("/validate")
     def validate() -> Response:
@@ -45,7 +46,9 @@ def health_app(readiness: Readiness, registry: CollectorRegistry) -> Flask:
     @app.get("/readyz")
     def readyz() -> Response:
         report = readiness.report()
-        return Response(str(report), status=200 if report.ready else 503, content_type="text/plain; charset=utf-8")
+        # A file's name that is not UTF-8 is text with surrogates, which cannot be encoded as they are.
+        text = str(report).encode(errors="backslashreplace")
+        return Response(text, status=200 if report.ready else 503, content_type="text/plain; charset=utf-8")
 
     @app.get("/metrics")
     def metrics() -> Response:

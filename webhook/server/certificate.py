@@ -2,6 +2,7 @@
 
 import base64
 import ipaddress
+import re
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
 LIFETIME = timedelta(days=365)
 BACKDATED = timedelta(minutes=5)  # the API server's clock may be behind ours
+_DNS_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 class CertificateError(ValueError):
@@ -56,8 +59,9 @@ def load_certificate(certificate: Path, key: Path) -> ServingCertificate:
     """Read and check the files; raises CertificateError, also where the two do not belong together."""
     try:
         leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+        _require_known(leaf.public_key())
     except (OSError, ValueError) as error:
-        msg = f"{certificate}: no certificate in PEM can be read: {_why(error)}"
+        msg = f"{certificate}: no certificate can be served from it: {_why(error)}"
         raise CertificateError(msg) from error
     try:
         # OpenSSL's own reading of both, as TLS will need them. Without a password it would ask at the terminal for one.
@@ -66,6 +70,13 @@ def load_certificate(certificate: Path, key: Path) -> ServingCertificate:
         msg = f"{key}: no key in PEM for {certificate} can be read: {_why(error)}"
         raise CertificateError(msg) from error
     return ServingCertificate(certificate, key, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+
+
+def _require_known(key: CertificatePublicKeyTypes) -> None:
+    """Raise ValueError for a kind of key that Granian's TLS, rustls with ring, does not know: it would panic."""
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in ("secp256r1", "secp384r1"):
+        msg = f"a key on the curve {key.curve.name}: use P-256, P-384, Ed25519 or RSA"
+        raise ValueError(msg)
 
 
 def make_certificate(names: Sequence[str], now: datetime | None = None) -> SelfSigned:
@@ -133,11 +144,10 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         pass
-    try:
-        return x509.DNSName(name)
-    except ValueError as error:
+    if _DNS_NAME.fullmatch(name) is None:
         msg = f"{name}: neither a DNS name nor an IP address"
-        raise CertificateError(msg) from error
+        raise CertificateError(msg)
+    return x509.DNSName(name)
 
 
 def _why(error: Exception) -> str:

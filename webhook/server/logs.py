@@ -1,11 +1,10 @@
 """The operational log, on standard error: constant messages, with their values as fields."""
 
 import contextlib
+import json
 import logging
 from datetime import UTC, datetime
 from typing import Any, Literal
-
-import msgspec
 
 from webhook.denials.sinks import DescriptorSink, Sink
 
@@ -61,7 +60,8 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        # Not by msgspec, which refuses surrogates: a file's name that is not UTF-8 has some.
+        return json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":"))
 
 
 class _TextFormatter(logging.Formatter):

@@ -7,6 +7,9 @@ cost a third of the speed and ten times the 99th percentile (docs/adr/0002-grani
 
 import asyncio
 import logging
+import multiprocessing
+import os
+import signal
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -84,6 +87,7 @@ class Worker:
         serve_plain(health_app(readiness, metrics.registry), settings.plain_host, settings.plain_port)
         self._policies.watch()
         Thread(target=self._await_drain, args=(draining,), name="drain", daemon=True).start()
+        Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
@@ -146,6 +150,15 @@ class Worker:
         failure = self._denials.failure
         detail = "can be written" if failure is None else f"cannot be written: {failure.reason}"
         return Condition("denial-log", failure is None, detail, required=False)
+
+
+def _end_with_parent() -> None:
+    """End when the main process is gone: killed, it tells nobody, and a second podgate would share the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        _log.error("the main process is gone, the worker ends")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _read_body(scope: Any, protocol: Any) -> bytes:
