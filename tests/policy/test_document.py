@@ -103,11 +103,12 @@ def test_what_is_wrong_is_named_with_its_place(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("a: é\n\n\nb: ".encode() + b"\xff", id="not UTF-8"),
-        pytest.param(b"a: b\n\n\nb: \x00", id="NUL"),
-        pytest.param(b"a: b\n\n\nb: \x1b[2J", id="escape sequence"),
-        pytest.param(b"a: b\n\n\nb: \xed\xa0\x80", id="surrogate"),
+        pytest.param("a: é\n\n\nb: ".encode() + b"\xff\n\n", id="not UTF-8"),
+        pytest.param(b"a: b\n\n\nb: \x00\n\n", id="NUL"),
+        pytest.param(b"a: b\n\n\nb: \x1b[2J\n\n", id="escape sequence"),
+        pytest.param(b"a: b\n\n\nb: \xed\xa0\x80\n\n", id="surrogate"),
         pytest.param(b"a: b\n\n\nb: \xc3", id="half a character"),
+        pytest.param(b"\na: b\n\nb: \x00\n", id="after an empty line"),
     ],
 )
 def test_characters_that_yaml_forbids_are_refused_with_their_line(text: bytes) -> None:
@@ -153,6 +154,23 @@ def test_a_document_is_so_deep(levels: int, *, fits: bool) -> None:
         assert len(values(text)) == 1
     else:
         assert error_in(text) == "a.yaml:1:66: more than 100000 values or 64 levels, aliases written out"
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(64, True), (65, False)])
+def test_a_mapping_is_so_deep(levels: int, *, fits: bool) -> None:
+    text = "{a: " * levels + "b" + "}" * levels
+
+    if fits:
+        assert len(values(text)) == 1
+    else:
+        assert error_in(text).endswith(": more than 100000 values or 64 levels, aliases written out")
+
+
+@pytest.mark.parametrize(("levels", "message"), [(63, "a key must be text"), (64, "more than 100000 values")])
+def test_a_key_is_as_deep_as_its_value(levels: int, message: str) -> None:
+    text = "[" * levels + "{1: b}" + "]" * levels
+
+    assert message in error_in(text)
 
 
 @pytest.mark.parametrize("text", ["[" * 1_000_000, "- " * 1_000_000, "{a: " * 1_000_000, "? " * 1_000_000])

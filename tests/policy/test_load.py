@@ -124,11 +124,13 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     write(tmp_path / "a", a=policy("a"))
     (tmp_path / "a" / "loop").symlink_to("..")
     (tmp_path / "b").symlink_to("a")
+    (tmp_path / "c").mkdir()
+    write(tmp_path / "c", c=policy("c"))
 
     loaded = load_policies(tmp_path)
 
     assert loaded.errors == ()
-    assert names(loaded) == ["a"]
+    assert names(loaded) == ["a", "c"]
 
 
 def test_a_broken_file_takes_no_other_down(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def fits(pattern: str, name: str) -> bool:
         pytest.param(["shop-*"], ["shop-", "shop-1", "shop-a-b"], ["shop", "my-shop-1"], id="prefix"),
         pytest.param(["*-shop"], ["-shop", "my-shop"], ["shop", "my-shop-1"], id="suffix"),
         pytest.param(["a*b*c"], ["abc", "a1b2c", "abbcc"], ["ac", "acb", "ab", "bc"], id="inside"),
+        pytest.param(["a*b*c*d*e"], ["abcde", "a1b2c3d4e"], ["abde", "abcd", "acbde"], id="many parts"),
         pytest.param(["a*a"], ["aa", "aba"], ["a"], id="parts do not overlap"),
         pytest.param(["a*ab*b"], ["aabb", "aXabXb"], ["aab", "abb"], id="inner parts do not overlap"),
         pytest.param(["a.c", "a*.c"], ["a.c", "ab.c"], ["abc", "axc"], id="nothing else is special"),

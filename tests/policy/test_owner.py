@@ -34,6 +34,12 @@ def pod_of(kind: str, name: str, **labels: str) -> Manifest:
             [("Job", "nightly-29384700"), ("CronJob", "nightly")],
             id="Job of a CronJob",
         ),
+        pytest.param(
+            pod_of("Job", "monthly-report-29384700"),
+            "job-controller",
+            [("Job", "monthly-report-29384700"), ("CronJob", "monthly-report")],
+            id="Job of a CronJob with a hyphen",
+        ),
         pytest.param(pod_of("Job", "a-b"), "job-controller", [("Job", "a-b")], id="Job with a hyphen"),
         pytest.param(pod_of("Job", "29384700"), "job-controller", [("Job", "29384700")], id="Job that is a number"),
         pytest.param(pod_of("Job", "a-"), "job-controller", [("Job", "a-")], id="Job with a hyphen last"),

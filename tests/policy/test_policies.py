@@ -57,7 +57,11 @@ def test_a_hash_changes_with_what_a_policy_says_and_not_with_how() -> None:
     said = policy(checks={"image-pinned": {"level": "tag"}, "run-as-non-root": {}}, mode="warn").use.hash
     again = policy(mode="warn", checks={"run-as-non-root": {}, "image-pinned": {"level": "tag"}}).use.hash
 
+    labels = {"objectSelector": {"matchLabels": {"a": "1", "b": "2"}}}
+    reordered = {"objectSelector": {"matchLabels": {"b": "2", "a": "1"}}}
+
     assert said == again
+    assert policy(match=labels).use.hash == policy(match=reordered).use.hash
     assert len(said) == 64
     assert said != policy(checks={"image-pinned": {"level": "digest"}, "run-as-non-root": {}}, mode="warn").use.hash
     assert policy("a").use.hash != policy("b").use.hash

@@ -88,6 +88,34 @@ def test_a_new_file_counts_with_the_second_look(tmp_path: Path, looks: int, in_f
     assert folder.look(looks) == in_force
 
 
+def test_a_change_is_read_once(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, a=policy("a"))
+    folder.write("b", policy("b"))
+
+    folder.look(times=6)
+
+    assert len(folder.told) == 2
+
+
+def test_a_file_that_is_renamed_is_read_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, a=policy("a"), b=NOT_YAML)
+    (tmp_path / "b.yaml").rename(tmp_path / "c.yaml")
+
+    folder.look()
+
+    assert folder.errors == ("c.yaml:2:1: not YAML: did not find expected node content",)
+
+
+def test_a_link_to_nowhere_that_is_renamed_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").symlink_to("nowhere")
+    folder = Folder(tmp_path, a=policy("a"))
+    (tmp_path / "b.yaml").rename(tmp_path / "c.yaml")
+
+    folder.look()
+
+    assert folder.errors == ("c.yaml: No such file or directory",)
+
+
 def test_a_file_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     folder = Folder(tmp_path, a=policy("a"))
 
@@ -292,7 +320,10 @@ def test_the_thread_outlives_surprises_until_it_is_stopped(tmp_path: Path, caplo
     thread.join(10)
 
     assert not thread.is_alive()
-    assert [record.getMessage() for record in caplog.records] == ["policies could not be looked at"]
+    assert (thread.name, thread.daemon) == ("policy-reload", True)
+    (record,) = caplog.records
+    assert record.getMessage() == "policies could not be looked at"
+    assert vars(record)["path"] == str(tmp_path)
 
 
 def test_a_change_counts_within_one_second() -> None:

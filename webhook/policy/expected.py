@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-_AT = re.compile(r"^(?P<message>.*?)(?: - at `(?P<key>key in )?\$(?P<path>.*)`)?$", re.DOTALL)
+_AT = re.compile(r"^(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
 
 
 def in_words(error: msgspec.ValidationError, type_: Any) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import threading
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -44,8 +45,9 @@ def serve(settings: ServeSettings) -> None:
     clients have moved their connections. SIGINT, or a second SIGTERM: it ends at once. Either way requests in flight
     are answered.
     """
-    for host, port in ((settings.host, settings.port), (settings.worker.plain_host, settings.worker.plain_port)):
-        _require_free(host, port)
+    with ExitStack() as held:
+        address = _free_address(settings.host, settings.port, held)
+        _free_address(settings.worker.plain_host, settings.worker.plain_port, held)
     draining = multiprocessing.Event()
     # A connection is a file: the soft limit of many systems, 1,024, would be another way to lock everyone out.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -53,7 +55,7 @@ def serve(settings: ServeSettings) -> None:
     certificate = settings.worker.certificate
     server = Granian(
         "webhook.server.worker",
-        address=settings.host,
+        address=address,
         port=settings.port,
         interface=Interfaces.RSGI,
         websockets=False,
@@ -73,19 +75,29 @@ def serve(settings: ServeSettings) -> None:
         timer.daemon = True
         timer.start()
 
-    server.on_startup(lambda: signal.signal(signal.SIGTERM, drain))
+    def take_signals() -> None:
+        signal.signal(signal.SIGTERM, drain)
+        # Granian would start a second worker beside the first, on the same ports.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    server.on_startup(take_signals)
     _log.info("serving", extra={"address": f"https://{settings.host}:{settings.port}/validate"})
     loader: Any = functools.partial(Worker, settings.worker, draining)
     server.serve(target_loader=loader, wrap_loader=False)
 
 
-def _require_free(host: str, port: int) -> None:
-    """Raise AddressError if *port* is taken: Granian would share it with another that listens as it does, unnoticed."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+def _free_address(host: str, port: int, held: ExitStack) -> str:
+    """Return the IP address of *host*, and hold *port* there until *held* ends; raises AddressError if it is taken.
+
+    Granian would share a port with another process that listens as it does, unnoticed.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        probe = held.enter_context(socket.socket(family))
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            msg = f"cannot listen on {host} port {port}: {error.strerror}"
-            raise AddressError(msg) from error
+        probe.bind(address)
+        probe.listen()
+    except OSError as error:
+        msg = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise AddressError(msg) from error
+    return str(address[0])
