@@ -172,3 +172,27 @@ def test_a_finding_names_its_container_and_image() -> None:
     found = list(configure(Options())(review_of(manifest), At()))
 
     assert [(f.container.name if f.container else None, f.image) for f in found] == [("a", "nginx"), (None, "model")]
+
+
+def test_the_fix_keeps_the_tag_for_a_digest_and_leaves_out_a_name_longer_than_a_message_bears() -> None:
+    longest = f"{'r' * 249}.io/app"  # 256 characters
+    by_digest, by_version = (configure(Options(level=level)) for level in ("digest", "version"))
+
+    fixes = [
+        next(check(review_of(pod(image)), At())).fix
+        for check, image in (
+            (by_digest, f"{longest[2:]}:9"),
+            (by_digest, f"{longest}:9"),
+            (by_version, longest),
+            (by_version, f"{longest}x"),
+        )
+    ]
+
+    where = "set spec.containers[0].image to "
+    assert len(longest) == 256
+    assert fixes == [
+        f"{where}{longest[2:]}:9@sha256:<digest>",
+        f"{where}<image>@sha256:<digest>",
+        f"{where}{longest}:<major>.<minor>.<patch>",
+        f"{where}<image>:<major>.<minor>.<patch>",
+    ]

@@ -32,7 +32,7 @@ from webhook.checks.check import Check
 from webhook.model.decision import Finding
 from webhook.model.facts import Facts
 from webhook.model.image import DEFAULT_TAG, Image, InvalidReferenceError, parse_image
-from webhook.model.quote import quote
+from webhook.model.quote import LONGEST_QUOTE, quote
 from webhook.model.review import Review
 from webhook.model.workload import ImageUse
 
@@ -58,6 +58,7 @@ class _Level(Struct, frozen=True):
     pinned: Callable[[Image], bool]
     must: str
     example: str
+    keeps_tag: bool = False
 
 
 def configure(options: Options) -> Check:
@@ -82,7 +83,9 @@ def _judge(use: ImageUse, level: _Level) -> Finding | None:
         return _finding(use, f"{quote(use.reference)} must be a valid reference: {error}", f"correct {use.path}")
     if level.pinned(image):
         return None
-    return _finding(use, f"{quote(use.reference)} {level.must}", f"set {use.path} to {image.name}{level.example}")
+    kept = f"{image.name}:{image.tag}" if level.keeps_tag and image.tag else image.name
+    named = kept if len(kept) <= LONGEST_QUOTE else "<image>"
+    return _finding(use, f"{quote(use.reference)} {level.must}", f"set {use.path} to {named}{level.example}")
 
 
 def _finding(use: ImageUse, message: str, fix: str) -> Finding:
@@ -107,5 +110,5 @@ def _has_version(image: Image) -> bool:
 _LEVELS = {
     "tag": _Level(_has_tag, f'must have a tag other than "{DEFAULT_TAG}"', ":<version>"),
     "version": _Level(_has_version, "must have the tag of an exact version, or a digest", ":<major>.<minor>.<patch>"),
-    "digest": _Level(_has_digest, "must be pinned by a digest", "@sha256:<digest>"),
+    "digest": _Level(_has_digest, "must be pinned by a digest", "@sha256:<digest>", keeps_tag=True),
 }

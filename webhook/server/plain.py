@@ -37,4 +37,9 @@ def serve_plain(app: Callable[..., Any], host: str, port: int) -> Callable[[], N
     """Serve *app* on *host* and *port* from now on; return what stops it. Raises OSError where the port is taken."""
     server = make_server(host, port, app, server_class=_ServerV6 if ":" in host else _Server, handler_class=_Handler)
     threading.Thread(target=server.serve_forever, name="plain-port", daemon=True).start()
-    return server.shutdown
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    return stop

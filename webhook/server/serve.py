@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from contextlib import ExitStack
+from multiprocessing.synchronize import Event
 from types import FrameType
 from typing import Any
 
@@ -52,8 +53,16 @@ def serve(settings: ServeSettings) -> None:
     # A connection is a file: the soft limit of many systems, 1,024, would be another way to lock everyone out.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    server = _granian(settings, address)
+    server.on_startup(functools.partial(_take_signals, settings.drain_seconds, draining))
+    _log.info("serving", extra={"address": f"https://{settings.host}:{settings.port}/validate"})
+    loader: Any = functools.partial(Worker, settings.worker, draining)
+    server.serve(target_loader=loader, wrap_loader=False)
+
+
+def _granian(settings: ServeSettings, address: str) -> Any:  # which class Granian is depends on the interpreter
     certificate = settings.worker.certificate
-    server = Granian(
+    return Granian(
         "webhook.server.worker",
         address=address,
         port=settings.port,
@@ -67,23 +76,20 @@ def serve(settings: ServeSettings) -> None:
         backpressure=MOST_CONNECTIONS,
     )
 
+
+def _take_signals(drain_seconds: float, draining: Event) -> None:
+    """Take SIGTERM over from Granian, which ends on SIGINT, too; a second SIGTERM finds its handler again."""
+
     def drain(_signal: int, _frame: FrameType | None) -> None:
-        # Granian ends on SIGINT; a second SIGTERM finds its handler again.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
         draining.set()
-        timer = threading.Timer(settings.drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
+        timer = threading.Timer(drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
         timer.daemon = True
         timer.start()
 
-    def take_signals() -> None:
-        signal.signal(signal.SIGTERM, drain)
-        # Granian would start a second worker beside the first, on the same ports.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    server.on_startup(take_signals)
-    _log.info("serving", extra={"address": f"https://{settings.host}:{settings.port}/validate"})
-    loader: Any = functools.partial(Worker, settings.worker, draining)
-    server.serve(target_loader=loader, wrap_loader=False)
+    signal.signal(signal.SIGTERM, drain)
+    # Granian would start a second worker beside the first, on the same ports.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _free_address(host: str, port: int, held: ExitStack) -> str:
