@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from webhook.checks import CHECKS
 from webhook.policy.document import DocumentError, read_documents
 from webhook.policy.load import parse_document
+
+KNOWN = ", ".join(CHECKS)
 
 POLICY = """\
 apiVersion: podgate.io/v1
@@ -103,7 +106,7 @@ def test_the_examples_are_right() -> None:
         pytest.param(
             "image-pinned: {level: version}",
             "{}",
-            "7:5: spec.checks: expected at least one of image-pinned, run-as-non-root",
+            f"7:5: spec.checks: expected at least one of {KNOWN}",
             id="no checks",
         ),
         pytest.param(
@@ -121,8 +124,7 @@ def test_the_examples_are_right() -> None:
         pytest.param(
             "image-pinned:",
             "image-pined:",
-            "7:18: spec.checks.image-pined: unknown field, expected one of image-pinned, run-as-non-root; "
-            "did you mean image-pinned?",
+            f"7:18: spec.checks.image-pined: unknown field, expected one of {KNOWN}; did you mean image-pinned?",
             id="unknown check",
         ),
         pytest.param(
@@ -281,8 +283,7 @@ def test_a_wrong_policy_is_refused(old: str, new: str, message: str) -> None:
         pytest.param(
             "[image-pinned]",
             "[run-as-root]",
-            "7:12: spec.checks[0]: expected one of image-pinned, run-as-non-root, got run-as-root; "
-            "did you mean run-as-non-root?",
+            f"7:12: spec.checks[0]: expected one of {KNOWN}, got run-as-root; did you mean run-as-non-root?",
             id="unknown check",
         ),
         pytest.param(
