@@ -32,7 +32,7 @@ spec:
   owner: team-shop
 """
 KINDS = "Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, ReplicationController, PodTemplate"
-NAME = r"expected `str` matching regex '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$(?!\\n)'"
+NAME = "expected a DNS name: lower-case letters, digits, '-' and '.', a letter or digit at each end of every part"
 
 
 def parse(text: str) -> Any:
@@ -74,6 +74,7 @@ def test_the_examples_are_right() -> None:
         pytest.param("supply-chain", "Supply", f"4:9: metadata.name: {NAME}", id="name in upper case"),
         pytest.param("supply-chain", '"a\\n"', f"4:9: metadata.name: {NAME}", id="name with a line break"),
         pytest.param("supply-chain", "-a", f"4:9: metadata.name: {NAME}", id="name with a hyphen first"),
+        pytest.param("supply-chain", "a..b", f"4:9: metadata.name: {NAME}", id="name with an empty part"),
         pytest.param("supply-chain", "a-", f"4:9: metadata.name: {NAME}", id="name with a hyphen last"),
         pytest.param("supply-chain", "''", "4:9: metadata.name: expected `str` of length >= 1", id="empty name"),
         pytest.param(

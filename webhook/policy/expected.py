@@ -26,6 +26,11 @@ def in_words(error: msgspec.ValidationError, type_: Any) -> tuple[str, str]:
     if invalid:
         known = _choices(_type_at(type_, path))
         return path, f"expected one of {', '.join(known)}, got {invalid[1]}{_did_you_mean(invalid[1], known)}"
+    if message.startswith("Expected `str` matching regex"):  # names are all that has one
+        return (
+            path,
+            "expected a DNS name: lower-case letters, digits, '-' and '.', a letter or digit at each end of every part",
+        )
     return path, message[:1].lower() + message[1:]
 
 

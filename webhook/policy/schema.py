@@ -27,7 +27,8 @@ KindName = Literal[
     "PodTemplate",
 ]
 # RFC 1123 subdomain, as Kubernetes asks of the names of most objects; Python's $ alone would take a last newline.
-Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$(?!\n)")]
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{_LABEL}(\.{_LABEL})*$(?!\n)")]
 Pattern = Annotated[str, Meta(min_length=1, max_length=512)]
 Text = Annotated[str, Meta(min_length=1, max_length=1024)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(min_length=1)]

@@ -20,7 +20,6 @@ def admission_app(admission: Admission) -> Flask:
     """
     app = Flask("podgate")
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
-    app.url_map.merge_slashes = False
 
     @app.post("/validate")
     def validate() -> Response:
