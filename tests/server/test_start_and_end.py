@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.ports import free_ports
 from tests.served import POLICIES, Served
 
@@ -113,3 +115,10 @@ def test_it_is_told_to_drain_when_all_its_processes_are_terminated(tmp_path: Pat
         code = served.process.wait(20)
     assert code in (0, 1)  # the worker may be gone before the main process is told
     assert "Traceback" not in served.errors.read_text()
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_regression_it_was_ready_before_it_listened(tmp_path: Path, attempt: int) -> None:
+    with Served(tmp_path / str(attempt)) as served:  # waits for the first 200 of /readyz, and no longer
+        assert served.ask(GOOD)["allowed"] is True
+        assert "[+]serving: reviews are answered\n" in served.get("/readyz")[1]

@@ -102,6 +102,8 @@ def serve(**given: Any) -> None:
         except CertificateError as error:
             raise click.ClickException(str(error)) from error
         worker = WorkerSettings(
+            host=options.host,
+            port=options.port,
             policies=options.policies,
             cluster=options.cluster,
             plain_host=options.plain_host,
@@ -110,7 +112,7 @@ def serve(**given: Any) -> None:
             certificate=certificate,
         )
         try:
-            run_server(ServeSettings(options.host, options.port, options.drain_seconds, worker))
+            run_server(ServeSettings(options.drain_seconds, worker))
         except AddressError as error:
             raise click.ClickException(str(error)) from error
 

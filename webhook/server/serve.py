@@ -31,10 +31,8 @@ class AddressError(ValueError):
 
 
 class ServeSettings(Struct, frozen=True):
-    """Where to serve, and how long to drain (seconds) before the end."""
+    """What to serve, and how long to drain (seconds) before the end."""
 
-    host: str
-    port: int
     drain_seconds: float
     worker: WorkerSettings
 
@@ -47,7 +45,7 @@ def serve(settings: ServeSettings) -> None:
     are answered.
     """
     with ExitStack() as held:
-        address = _free_address(settings.host, settings.port, held)
+        address = _free_address(settings.worker.host, settings.worker.port, held)
         _free_address(settings.worker.plain_host, settings.worker.plain_port, held)
     draining = multiprocessing.Event()
     # A connection is a file: the soft limit of many systems, 1,024, would be another way to lock everyone out.
@@ -55,7 +53,7 @@ def serve(settings: ServeSettings) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     server = _granian(settings, address)
     server.on_startup(functools.partial(_take_signals, settings.drain_seconds, draining))
-    _log.info("serving", extra={"address": f"https://{settings.host}:{settings.port}/validate"})
+    _log.info("serving", extra={"address": f"https://{settings.worker.host}:{settings.worker.port}/validate"})
     loader: Any = functools.partial(Worker, settings.worker, draining)
     server.serve(target_loader=loader, wrap_loader=False)
 
@@ -65,7 +63,7 @@ def _granian(settings: ServeSettings, address: str) -> Any:  # which class Grani
     return Granian(
         "webhook.server.worker",
         address=address,
-        port=settings.port,
+        port=settings.worker.port,
         interface=Interfaces.RSGI,
         websockets=False,
         ssl_cert=certificate.certificate,

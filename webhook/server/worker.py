@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -30,6 +31,7 @@ from webhook.server.metrics import Metrics
 from webhook.server.plain import serve_plain
 from webhook.server.readiness import Condition, Readiness
 
+CONNECT_SECONDS = 1  # for this process to take a connection from itself
 MOST_DISCARDED = 64 * 1024 * 1024  # bytes of a body that is too long
 BODY_SECONDS = 10  # for a client to send its body; the API server waits no longer for an answer by default
 JSON = ("content-type", "application/json")
@@ -55,8 +57,10 @@ class DenialLogSettings(Struct, frozen=True):
 
 
 class WorkerSettings(Struct, frozen=True):
-    """What a worker needs to know."""
+    """What a worker needs to know: where it answers reviews, and the plain port, and all that it holds."""
 
+    host: str
+    port: int
     policies: Path
     cluster: str
     plain_host: str
@@ -70,7 +74,7 @@ class Worker:
 
     def __init__(self, settings: WorkerSettings, draining: Event) -> None:
         """Load everything, and begin to serve the plain port and to watch; *draining* is set when the end is near."""
-        self._draining = False
+        self._draining = self._listening = False
         self._settings = settings
         self._metrics = metrics = Metrics()
         metrics.certificate_expiry.set(settings.certificate.not_after.timestamp())
@@ -133,7 +137,12 @@ class Worker:
         _log.info("draining: not ready, connections are closed after their next answer")
 
     def _serving(self) -> Condition:
-        return Condition("serving", not self._draining, "draining" if self._draining else "not draining")
+        if self._draining:
+            return Condition("serving", holds=False, detail="draining")
+        # The plain port is there first: Granian begins to listen once the worker is made, and tells nobody.
+        self._listening = self._listening or _accepts(self._settings.host, self._settings.port)
+        detail = "reviews are answered" if self._listening else "not listening yet"
+        return Condition("serving", self._listening, detail)
 
     def _policies_readable(self) -> Condition:
         state = self._policies.state
@@ -184,3 +193,11 @@ async def _read_body(scope: Any, protocol: Any) -> bytes:
     if size > LONGEST_BODY:
         raise BadRequestError(413, f"the body must have at most {LONGEST_BODY} bytes")
     return bytes(body)
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
