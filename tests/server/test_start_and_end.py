@@ -26,11 +26,14 @@ def start(*flags: str) -> tuple[int, str]:
     return done.returncode, done.stderr.splitlines()[-1]
 
 
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @contextmanager
 def worker_of(served: Served) -> Iterator[int]:
     """Give the id of the worker, which is killed in the end if it is still there."""
-    pid = served.process.pid
-    worker = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    worker = children(served.process.pid)[0]
     try:
         yield worker
     finally:
@@ -96,6 +99,20 @@ def test_regression_the_worker_outlived_a_main_process_that_was_killed(tmp_path:
 
         assert not is_there(worker)
     assert "the main process is gone, the worker ends" in served.errors.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_regression_a_signal_while_policies_were_read_was_lost(tmp_path: Path, number: signal.Signals) -> None:
+    policies = tmp_path / "policies.yaml"
+    os.mkfifo(policies)  # nobody writes to it: the worker does not get past reading it
+
+    with Served(tmp_path / "served", f"--policies={policies}", wait=False) as served:
+        served.wait_until(lambda: children(served.process.pid), "started", 20)
+        with worker_of(served):
+            time.sleep(0.3)
+            served.process.send_signal(number)
+
+            assert served.process.wait(15) == 0
 
 
 def test_it_ends_in_peace_when_all_its_processes_are_interrupted_as_by_a_terminal(tmp_path: Path) -> None:

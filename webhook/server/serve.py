@@ -77,8 +77,12 @@ def _granian(settings: ServeSettings, address: str) -> Any:  # which class Grani
 
 def _take_signals(drain_seconds: float, draining: Event) -> None:
     """Take SIGTERM over from Granian, which ends on SIGINT, too; a second SIGTERM finds its handler again."""
+    main = os.getpid()
 
     def drain(_signal: int, _frame: FrameType | None) -> None:
+        if os.getpid() != main:
+            # The worker, which has this handler until it begins to serve: it is told to end, and answers nobody yet.
+            os._exit(0)
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
         draining.set()
         timer = threading.Timer(drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
