@@ -139,3 +139,13 @@ def test_regression_it_was_ready_before_it_listened(tmp_path: Path, attempt: int
     with Served(tmp_path / str(attempt)) as served:  # waits for the first 200 of /readyz, and no longer
         assert served.ask(GOOD)["allowed"] is True
         assert "[+]serving: reviews are answered\n" in served.get("/readyz")[1]
+
+
+def test_regression_sigterm_hung_when_the_worker_was_dead(tmp_path: Path) -> None:
+    with Served(tmp_path) as served, worker_of(served) as worker:
+        served.process.send_signal(signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        served.process.send_signal(signal.SIGTERM)
+        served.process.send_signal(signal.SIGCONT)
+
+        assert served.process.wait(15) in (0, 1)

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from contextlib import ExitStack
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
@@ -47,12 +47,13 @@ def serve(settings: ServeSettings) -> None:
     with ExitStack() as held:
         address = _free_address(settings.worker.host, settings.worker.port, held)
         _free_address(settings.worker.plain_host, settings.worker.plain_port, held)
-    draining = multiprocessing.Event()
+    # A pipe, not an Event: setting an Event waits for those who wait for it to wake, for ever if the worker is dead.
+    draining, drainer = multiprocessing.Pipe(duplex=False)
     # A connection is a file: the soft limit of many systems, 1,024, would be another way to lock everyone out.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     server = _granian(settings, address)
-    server.on_startup(functools.partial(_take_signals, settings.drain_seconds, draining))
+    server.on_startup(functools.partial(_take_signals, settings.drain_seconds, drainer))
     _log.info("serving", extra={"address": f"https://{settings.worker.host}:{settings.worker.port}/validate"})
     loader: Any = functools.partial(Worker, settings.worker, draining)
     server.serve(target_loader=loader, wrap_loader=False)
@@ -75,7 +76,7 @@ def _granian(settings: ServeSettings, address: str) -> Any:  # which class Grani
     )
 
 
-def _take_signals(drain_seconds: float, draining: Event) -> None:
+def _take_signals(drain_seconds: float, drainer: Connection) -> None:
     """Take SIGTERM over from Granian, which ends on SIGINT, too; a second SIGTERM finds its handler again."""
     main = os.getpid()
 
@@ -84,7 +85,7 @@ def _take_signals(drain_seconds: float, draining: Event) -> None:
             # The worker, which has this handler until it begins to serve: it is told to end, and answers nobody yet.
             os._exit(0)
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-        draining.set()
+        drainer.send_bytes(b"drain")
         timer = threading.Timer(drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
         timer.daemon = True
         timer.start()

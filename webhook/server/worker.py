@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -72,8 +72,8 @@ class WorkerSettings(Struct, frozen=True):
 class Worker:
     """A worker at work: an RSGI application, with the policies kept fresh and the plain port served beside it."""
 
-    def __init__(self, settings: WorkerSettings, draining: Event) -> None:
-        """Load everything, and begin to serve the plain port and to watch; *draining* is set when the end is near."""
+    def __init__(self, settings: WorkerSettings, draining: Connection) -> None:
+        """Load everything, begin to serve the plain port and to watch; a message on *draining* says the end is near."""
         self._draining = self._listening = False
         self._settings = settings
         self._metrics = metrics = Metrics()
@@ -131,8 +131,11 @@ class Worker:
             exceptions=len(state.policies.exceptions),
         )
 
-    def _await_drain(self, draining: Event) -> None:
-        draining.wait()
+    def _await_drain(self, draining: Connection) -> None:
+        try:
+            draining.recv_bytes()
+        except EOFError:
+            return
         self._draining = True
         _log.info("draining: not ready, connections are closed after their next answer")
 
