@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,6 +172,7 @@ def report(ours: Peer, peer: Peer, podgate: Served, log: Path) -> None:
         ratios = [a.rate / b.rate for a, b in zip(ours.rounds[connections], peer.rounds[connections], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(f"{'ratio':12} {connections:>11} {statistics.median(ratios):>10.2f}   ({spread} in {ROUNDS} rounds)")
+    time.sleep(2)  # wrk leaves reviews behind that it no longer waits for
     verdicts = {verdict: int(podgate.metric(SAMPLE.format(verdict))) for verdict in ("allowed", "denied", "error")}
     counted = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts.items())
     lines = sum(file.read_bytes().count(b"\n") for file in log.parent.glob(f"{log.name}*"))
