@@ -110,7 +110,7 @@ class FileSink:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         status = os.fstat(self._descriptor)
         self._size = status.st_size
-        # A file's birth is not to be had everywhere; its last change is no earlier, and no restart makes it younger.
+        # A file's birth is not to be had everywhere: after a restart its age counts from its last line.
         self._began = status.st_mtime if self._size else self._clock()
         torn = self._size > 0 and os.pread(self._descriptor, 1, self._size - 1) != b"\n"
         self._looked = self._clock()
