@@ -98,13 +98,28 @@ def _title(check: CheckType) -> str:
 def _manual(check: CheckType) -> str:
     """Return the docstring of *check* one level down, its options as a table before the advice on fixing."""
     text = check.manual.strip().replace("\n## ", "\n### ")
-    names, definitions = _components([check.options])
-    options = definitions[names[0]]
+    (root,), definitions = _components([check.options])
+    options = definitions.pop(root)
     if options["properties"]:
-        rows = [(f"`{name}`", _type(node, {}), _default(name, options)) for name, node in options["properties"].items()]
+        links = {name: f"{check.id}-{name.lower()}" for name in definitions}
+        rows = [
+            (f"`{name}`", _type(node, links), _default(name, options)) for name, node in options["properties"].items()
+        ]
+        tables = [_table(("Option", "Type", "Default"), rows), *_parts(check, definitions, links)]
         rest, heading, fix = text.partition("### How to fix")
-        text = f"{rest}{_table(('Option', 'Type', 'Default'), rows)}\n\n{heading}{fix}"
+        text = f"{rest}{(chr(10) * 2).join(tables)}\n\n{heading}{fix}"
     return f"## {check.id}\n\n{text}"
+
+
+def _parts(check: CheckType, definitions: Definitions, links: dict[str, str]) -> Iterator[str]:
+    """Yield a section for each Struct that the options of *check* are made of."""
+    for name, node in definitions.items():
+        rows = [
+            (f"`{field}`", _type(child, links), _default(field, node), _meaning(child, definitions))
+            for field, child in node["properties"].items()
+        ]
+        table = _table(("Field", "Type", "Default", "Meaning"), rows)
+        yield f"#### {check.id}: {name.lower()}\n\n{node['description']}\n\n{table}"
 
 
 # The policy format
@@ -224,11 +239,19 @@ def metrics_page() -> str:
 
 def cli_page() -> str:
     """Return the help of podgate and of each of its commands."""
-    context = _context("podgate", podgate, None)
-    texts = [f"{GENERATED}# Command line", _help("podgate", podgate, context)]
-    for name, command in sorted(podgate.commands.items()):
-        texts.append(_help(f"podgate {name}", command, _context(name, command, context)))
+    texts = [f"{GENERATED}# Command line", *_helps("podgate", podgate, None)]
     return "\n\n".join(texts) + "\n"
+
+
+def _helps(name: str, command: click.Command, parent: click.Context | None) -> Iterator[str]:
+    """Yield the help of *command*, and of each of its commands."""
+    context = _context(name.rpartition(" ")[2], command, parent)
+    yield _help(name, command, context)
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            child = command.get_command(context, below)
+            if child is not None:
+                yield from _helps(f"{name} {below}", child, context)
 
 
 def _context(name: str, command: click.Command, parent: click.Context | None) -> click.Context:

@@ -1,14 +1,18 @@
 """Reviews of objects as a user would apply them, parsed from the JSON that the API server would send."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import Struct
-
+from tests.image_reports import Held
+from webhook.model.report import FullReport
 from webhook.model.review import Review, parse_review
 from webhook.model.workload import Workload
+from webhook.reports.facts import ImageFacts
+
+if TYPE_CHECKING:
+    from webhook.reports.index import ReportIndex
 
 Manifest = dict[str, Any]
 NOW = datetime.fromisoformat("2026-11-24T12:00:00+00:00")
@@ -30,13 +34,11 @@ API_VERSIONS = {
 }
 
 
-class At(Struct, frozen=True):
-    """Facts at a given time."""
+class At(ImageFacts):
+    """Facts at a given time, from reports."""
 
-    time: datetime = NOW
-
-    def now(self) -> datetime:
-        return self.time
+    def __init__(self, time: datetime = NOW, reports: Iterable[FullReport] = ()) -> None:
+        super().__init__(cast("ReportIndex", Held(reports)), lambda: time)
 
 
 def workload(kind: str, spec: Manifest, **metadata: object) -> Manifest:

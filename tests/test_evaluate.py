@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.image_reports import DIGEST, full_report
 from tests.policies import exception, policy
 from tests.reviews import API_VERSIONS, NOW, At, Manifest, body_of, pod, review_of, workload
 from webhook.evaluate import evaluate
 from webhook.model.decision import Decision, Excused, Finding, Mode, PolicyUse, Violation
 from webhook.model.facts import Facts
+from webhook.model.image import Image
+from webhook.model.report import Evidence, EvidenceState, Report, Vulnerability
 from webhook.model.review import ObjectError, Review, ReviewError, parse_review
 from webhook.policy.policies import Policy, PolicyCheck, PolicyException, PolicySet, policy_set
 
@@ -33,8 +36,8 @@ def in_force(*given: Policy | PolicyException) -> PolicySet:
     return policy_set(policies, [one for one in given if isinstance(one, PolicyException)])
 
 
-def decide(review: Review, *given: Policy | PolicyException, now: At = TODAY) -> Decision:
-    return evaluate(review, in_force(*given), now)
+def decide(review: Review, *given: Policy | PolicyException, facts: At = TODAY) -> Decision:
+    return evaluate(review, in_force(*given), facts)
 
 
 def lines(decision: Decision) -> list[str]:
@@ -294,8 +297,8 @@ def test_an_exception_ends_at_its_second() -> None:
     ends = exception(until=NOW.isoformat())
     review = review_of(BAD)
 
-    assert decide(review, policy(), ends, now=At(NOW - timedelta(microseconds=1))).allowed
-    assert not decide(review, policy(), ends, now=At(NOW)).allowed
+    assert decide(review, policy(), ends, facts=At(NOW - timedelta(microseconds=1))).allowed
+    assert not decide(review, policy(), ends, facts=At(NOW)).allowed
 
 
 def test_of_several_exceptions_the_first_by_name_is_named() -> None:
@@ -308,6 +311,12 @@ def test_the_time_is_asked_only_where_something_was_found() -> None:
     class Timeless:
         def now(self) -> Any:
             raise AssertionError
+
+        def evidence(self, image: Image, platform: str, max_age: timedelta | None = None) -> Evidence:
+            raise AssertionError(image, platform, max_age)
+
+        def vulnerabilities(self, report: Report) -> tuple[Vulnerability, ...]:
+            raise AssertionError(report)
 
     assert evaluate(review_of(GOOD), in_force(policy(), exception()), Timeless()).allowed
 
@@ -356,6 +365,140 @@ def test_what_is_not_refused_names_no_contact() -> None:
     assert decide(review_of(BAD), policy(contact="#platform"), exception()).contacts == ()
 
 
+# Evidence
+
+BY_DIGEST = f"app@{DIGEST}"
+ABOUT_IMAGES: dict[str, Any] = {"image-vulnerabilities": {}, "image-size": {}, "image-end-of-life": {}}
+VULNERABLE = full_report(
+    tags=["docker.io/library/app:1.2"], vulnerabilities=[{"id": "CVE-2024-3094", "severity": "critical"}]
+)
+
+
+class Counting(At):
+    """Facts that count what they are asked."""
+
+    def __init__(self) -> None:
+        super().__init__(reports=[VULNERABLE])
+        self.asked: list[Any] = []
+
+    def now(self) -> Any:
+        self.asked.append("now")
+        return super().now()
+
+    def evidence(self, image: Image, platform: str, max_age: timedelta | None = None) -> Evidence:
+        self.asked.append((str(image), platform, max_age))
+        return super().evidence(image, platform, max_age)
+
+
+def test_a_decision_holds_what_was_known_of_each_image_once_and_in_order() -> None:
+    checks = {**ABOUT_IMAGES, "image-vulnerabilities": {"platforms": ["linux/arm64", "linux/amd64"]}}
+    review = review_of(pod("redis:8", "app:1.2", BY_DIGEST, BY_DIGEST))
+
+    decision = decide(review, policy("a", checks=checks), policy("b", checks=ABOUT_IMAGES), facts=At(NOW, [VULNERABLE]))
+
+    known = [(each.image, each.platform, each.state, each.by_tag) for each in decision.evidence]
+    assert known == [
+        ("app:1.2", "linux/amd64", EvidenceState.SCANNED, True),
+        ("app:1.2", "linux/arm64", EvidenceState.OTHER_PLATFORM, True),
+        (BY_DIGEST, "linux/amd64", EvidenceState.SCANNED, False),
+        (BY_DIGEST, "linux/arm64", EvidenceState.OTHER_PLATFORM, False),
+        ("redis:8", "linux/amd64", EvidenceState.UNSCANNED, False),
+        ("redis:8", "linux/arm64", EvidenceState.UNSCANNED, False),
+    ]
+    assert decision.evidence[2].report == VULNERABLE.report
+
+
+def test_evidence_that_is_stale_to_one_check_and_not_to_another_is_held_both_ways() -> None:
+    checks = {"image-vulnerabilities": {"maxReportAge": "1h"}, "image-size": {}}
+
+    decision = decide(review_of(pod(BY_DIGEST)), policy(checks=checks), facts=At(NOW, [VULNERABLE]))
+
+    assert [each.state for each in decision.evidence] == [EvidenceState.SCANNED, EvidenceState.STALE]
+
+
+def test_what_is_allowed_holds_its_evidence_too() -> None:
+    decision = decide(review_of(pod(BY_DIGEST)), policy(checks={"image-size": {}}), facts=At(NOW, [VULNERABLE]))
+
+    assert decision.allowed
+    assert [each.digest for each in decision.evidence] == [DIGEST]
+
+
+def test_no_evidence_is_held_where_none_was_asked_for() -> None:
+    assert decide(review_of(BAD), policy(checks=BOTH), facts=At(NOW, [VULNERABLE])).evidence == ()
+
+
+def test_each_thing_is_asked_once_for_all_checks_and_policies() -> None:
+    facts = Counting()
+    checks = {**ABOUT_IMAGES, "image-age": {}, "run-as-non-root": {"imageUser": True}}
+
+    decision = decide(
+        review_of(pod(BY_DIGEST, BY_DIGEST)), policy("a", checks=checks), policy("b", checks=checks), facts=facts
+    )
+
+    assert len(decision.violations) == 12
+    assert sorted(map(str, facts.asked)) == [str((BY_DIGEST, "linux/amd64", None)), "now"]
+
+
+def test_evidence_is_asked_again_for_another_age_platform_or_image() -> None:
+    facts = Counting()
+    options = {"platforms": ["linux/amd64", "linux/arm64"]}
+    checks = {"image-size": options, "image-vulnerabilities": {**options, "maxReportAge": "1h"}}
+
+    decide(review_of(pod(BY_DIGEST, "app:1.2")), policy(checks=checks), facts=facts)
+
+    asked = [each for each in facts.asked if each != "now"]
+    assert len(asked) == len(set(asked)) == 8
+
+
+def test_a_check_is_given_the_vulnerabilities_of_a_report() -> None:
+    given_: list[tuple[Vulnerability, ...]] = []
+
+    def check(_review: Review, facts: Facts) -> Iterator[Finding]:
+        given_.append(facts.vulnerabilities(VULNERABLE.report))
+        yield from ()
+
+    asking = Policy(policy().use, (), (PolicyCheck("asking", Mode.ENFORCE, Mode.WARN, check),), None)
+
+    decide(review_of(BAD), asking, facts=At(NOW, [VULNERABLE]))
+
+    assert given_ == [VULNERABLE.details.vulnerabilities]
+
+
+@pytest.mark.parametrize(
+    ("mode", "controllers", "of_a_pod", "of_a_template"),
+    [
+        ("enforce", "enforce", Mode.WARN, Mode.WARN),
+        ("enforce", "audit", Mode.WARN, Mode.AUDIT),
+        ("warn", "warn", Mode.WARN, Mode.WARN),
+        ("audit", "enforce", Mode.AUDIT, Mode.AUDIT),
+    ],
+)
+def test_a_finding_does_no_more_than_it_says_nor_than_the_policy_says(
+    mode: str, controllers: str, of_a_pod: Mode, of_a_template: Mode
+) -> None:
+    warns = policy(mode=mode, controllers=controllers, checks={"image-size": {"unscanned": "warn"}})
+    spec = {"containers": [{"name": "a", "image": BY_DIGEST}]}
+
+    for kind, does in (("Pod", of_a_pod), ("Deployment", of_a_template)):
+        decision = decide(review_of(workload(kind, spec)), warns)
+
+        assert [violation.mode for violation in decision.violations] == [does]
+        assert decision.allowed
+
+
+def test_an_update_of_the_platform_is_judged() -> None:
+    spec = {"containers": [{"name": "a", "image": BY_DIGEST}]}
+    old = workload("Deployment", spec)
+    checks = policy(checks={"image-size": {}}, controllers="enforce")
+    facts = At(NOW, [VULNERABLE])
+
+    for change in ({"nodeSelector": {"kubernetes.io/arch": "arm64"}}, {"os": {"name": "windows"}}):
+        assert not decide(update(workload("Deployment", {**spec, **change}), old), checks, facts=facts).allowed
+    assert (
+        decide(update({**old, "metadata": {**old["metadata"], "labels": {}}}, old), checks, facts=facts) == Decision()
+    )
+
+
 # Words
 
 
@@ -365,7 +508,7 @@ def test_a_mode_reads_as_in_a_policy() -> None:
 
 # Laws
 
-IMAGES = st.sampled_from(["nginx", "nginx:1", "app:1.2.3", "NGINX", "", None])
+IMAGES = st.sampled_from(["nginx", "nginx:1", "app:1.2.3", BY_DIGEST, "app:1.2", "NGINX", "", None])
 CONTEXTS = st.fixed_dictionaries(
     {}, optional={"runAsNonRoot": st.sampled_from([True, False, None]), "runAsUser": st.sampled_from([0, 1, None])}
 )
@@ -379,6 +522,8 @@ PODS = st.fixed_dictionaries(
         **{key: st.lists(CONTAINERS, max_size=3) | st.none() for key in LISTS},
         "securityContext": CONTEXTS,
         "hostUsers": st.sampled_from([True, False, None]),
+        "os": st.fixed_dictionaries({"name": st.sampled_from(["linux", "windows"])}),
+        "nodeSelector": st.fixed_dictionaries({"kubernetes.io/arch": st.sampled_from(["amd64", "arm64"])}),
         "volumes": st.lists(st.fixed_dictionaries({"image": st.fixed_dictionaries({"reference": IMAGES})}), max_size=2),
     },
 )
@@ -391,7 +536,16 @@ POLICIES = st.lists(
         mode=MODES,
         controllers=MODES,
         contact=st.sampled_from(["#a", "#b"]),
-        checks=st.sampled_from([BOTH, {"image-pinned": {"level": "digest"}}, {"run-as-non-root": {"mode": "audit"}}]),
+        checks=st.sampled_from(
+            [
+                BOTH,
+                {"image-pinned": {"level": "digest"}},
+                {"run-as-non-root": {"mode": "audit", "imageUser": True}},
+                {"image-vulnerabilities": {"maxReportAge": "1h", "stale": "warn"}, "image-age": {}},
+                {"image-vulnerabilities": {"platforms": ["linux/amd64", "linux/arm64"], "unscanned": "warn"}},
+                {"image-size": {"unscanned": "allow"}, "image-end-of-life": {"otherPlatform": "warn"}},
+            ]
+        ),
         match=st.sampled_from([{}, {"kinds": ["Pod"]}, {"namespaces": {"exclude": ["shop"]}}]),
     ),
     max_size=4,
@@ -402,53 +556,68 @@ EXCEPTIONS = st.lists(
         exception,
         st.sampled_from("xyz"),
         st.sampled_from(["shop", "bank"]),
-        checks=st.sampled_from([["image-pinned"], ["run-as-non-root"], list(BOTH)]),
+        checks=st.sampled_from([["image-pinned"], ["run-as-non-root"], list(BOTH), list(ABOUT_IMAGES), ["image-age"]]),
         until=st.sampled_from([NOW.isoformat(), "2027-01-31T00:00:00Z"]),
-        match=st.sampled_from([{}, {"containers": ["a"]}, {"images": ["nginx"]}, {"names": ["api"]}]),
+        match=st.sampled_from([{}, {"containers": ["a"]}, {"images": ["nginx", "app"]}, {"names": ["api"]}]),
     ),
     max_size=4,
     unique_by=lambda each: (each.use.namespace, each.use.name),
 )
 
 
-@given(KINDS, PODS, st.sampled_from(LISTS), CONTAINERS, POLICIES)
+FACTS = st.builds(
+    lambda **report: At(NOW, [full_report(tags=["docker.io/library/app:1.2"], **report)]),
+    vulnerabilities=st.lists(
+        st.fixed_dictionaries({"id": st.just("CVE-1"), "severity": st.sampled_from(["critical", "low"])}), max_size=3
+    ),
+    user=st.sampled_from(["", "app", "10001", None]),
+    platform=st.sampled_from(["linux/amd64", "linux/arm64", "windows/amd64"]),
+    endOfLife=st.booleans(),
+    unscannable=st.sampled_from(["", "no packages"]),
+    size=st.sampled_from([None, 1, 2**40]),
+) | st.just(TODAY)
+
+
+@given(KINDS, PODS, st.sampled_from(LISTS), CONTAINERS, st.tuples(POLICIES, FACTS))
 def test_adding_a_container_never_removes_a_violation(
-    kind: str, spec: Manifest, where: str, container: Manifest, policies: list[Policy]
+    kind: str, spec: Manifest, where: str, container: Manifest, judged: tuple[list[Policy], At]
 ) -> None:
+    policies, facts = judged
     more = {**spec, where: [*(spec.get(where) or []), container]}
 
-    before = decide(review_of(workload(kind, spec)), *policies)
-    after = decide(review_of(workload(kind, more)), *policies)
+    before = decide(review_of(workload(kind, spec)), *policies, facts=facts)
+    after = decide(review_of(workload(kind, more)), *policies, facts=facts)
 
     assert set(before.violations) <= set(after.violations)
     assert before.allowed or not after.allowed
 
 
-@given(KINDS, PODS, POLICIES, EXCEPTIONS, st.randoms(use_true_random=False))
+@given(st.builds(workload, KINDS, PODS), POLICIES, EXCEPTIONS, FACTS, st.randoms(use_true_random=False))
 def test_the_order_of_policies_and_exceptions_does_not_change_the_decision(
-    kind: str, spec: Manifest, policies: list[Policy], exceptions: list[PolicyException], random: Any
+    manifest: Manifest, policies: list[Policy], exceptions: list[PolicyException], facts: At, random: Any
 ) -> None:
-    review = review_of(workload(kind, spec))
-    decision = decide(review, *policies, *exceptions)
+    review = review_of(manifest)
+    decision = decide(review, *policies, *exceptions, facts=facts)
 
     random.shuffle(policies)
     random.shuffle(exceptions)
 
-    assert decide(review, *exceptions, *policies) == decision
+    assert decide(review, *exceptions, *policies, facts=facts) == decision
 
 
-@given(KINDS, PODS, POLICIES, EXCEPTIONS)
+@given(st.builds(workload, KINDS, PODS), POLICIES, EXCEPTIONS, FACTS)
 def test_exceptions_lose_no_violation_and_make_none(
-    kind: str, spec: Manifest, policies: list[Policy], exceptions: list[PolicyException]
+    manifest: Manifest, policies: list[Policy], exceptions: list[PolicyException], facts: At
 ) -> None:
-    review = review_of(workload(kind, spec))
+    review = review_of(manifest)
 
-    strict, lenient = decide(review, *policies), decide(review, *policies, *exceptions)
+    strict, lenient = decide(review, *policies, facts=facts), decide(review, *policies, *exceptions, facts=facts)
 
     assert sorted(map(str, strict.violations)) == sorted(
         [*map(str, lenient.violations), *(str(each.violation) for each in lenient.excused)]
     )
     assert strict.policies == lenient.policies
+    assert strict.evidence == lenient.evidence
 
 
 @given(KINDS, PODS, POLICIES)
@@ -470,7 +639,10 @@ PLACES = [
     *(("request", key) for key in ("uid", "kind", "operation", "name", "namespace", "userInfo", "object", "oldObject")),
     *(("request", "object", key) for key in ("metadata", "spec", "template")),
     *(("request", "object", "metadata", key) for key in ("name", "labels", "ownerReferences", "deletionTimestamp")),
-    *(("request", "object", "spec", key) for key in (*LISTS, "volumes", "securityContext", "hostUsers", "template")),
+    *(
+        ("request", "object", "spec", key)
+        for key in (*LISTS, "volumes", "securityContext", "hostUsers", "template", "os", "nodeSelector")
+    ),
 ]
 
 

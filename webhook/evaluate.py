@@ -1,7 +1,11 @@
 """The verdict: review, policies and facts in, decision out. Pure: the webhook, the command line and replay call it."""
 
+from datetime import datetime, timedelta
+
 from webhook.model.decision import Decision, Excused, Mode, Violation
 from webhook.model.facts import Facts
+from webhook.model.image import Image
+from webhook.model.report import Evidence, Report, Vulnerability
 from webhook.model.review import Review
 from webhook.model.workload import NO_WORKLOAD
 from webhook.policy.policies import Policy, PolicySet
@@ -14,8 +18,9 @@ def evaluate(review: Review, policies: PolicySet, facts: Facts) -> Decision:
     if must_pass(review):
         return NOTHING_FOUND
     matched = [policy for policy in policies.policies if policy.matches(review)]
-    found = [violation for policy in matched for violation in _violations(policy, review, facts)]
-    violations, excused = _excuse(found, review, policies, facts) if found else (found, [])
+    noted = _Noted(facts)
+    found = [violation for policy in matched for violation in _violations(policy, review, noted)]
+    violations, excused = _excuse(found, review, policies, noted) if found else (found, [])
     refusing = {violation.policy for violation in violations if violation.mode is Mode.ENFORCE}
     contacts = [policy.contact for policy in matched if policy.contact and policy.use.name in refusing]
     return Decision(
@@ -23,6 +28,7 @@ def evaluate(review: Review, policies: PolicySet, facts: Facts) -> Decision:
         excused=tuple(excused),
         policies=tuple(policy.use for policy in matched),
         contacts=tuple(dict.fromkeys(contacts)),
+        evidence=noted.evidence_used(),
     )
 
 
@@ -42,10 +48,39 @@ def must_pass(review: Review) -> bool:
     return review.old is not None and review.old.pod == review.workload.pod
 
 
+class _Noted:
+    """Facts that keep what they said: the verdict has one time, and says on which evidence it rests."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._now: datetime | None = None
+        self._evidence: dict[tuple[str, str, timedelta | None], Evidence] = {}
+
+    def now(self) -> datetime:
+        if self._now is None:
+            self._now = self._facts.now()
+        return self._now
+
+    def evidence(self, image: Image, platform: str, max_age: timedelta | None = None) -> Evidence:
+        key = (str(image), platform, max_age)
+        found = self._evidence.get(key)
+        if found is None:
+            found = self._evidence[key] = self._facts.evidence(image, platform, max_age)
+        return found
+
+    def vulnerabilities(self, report: Report) -> tuple[Vulnerability, ...]:
+        return self._facts.vulnerabilities(report)
+
+    def evidence_used(self) -> tuple[Evidence, ...]:
+        """Return each thing that was said once, in a stable order."""
+        said = {(each.image, each.platform, each.state): each for each in self._evidence.values()}
+        return tuple(said[key] for key in sorted(said))
+
+
 def _violations(policy: Policy, review: Review, facts: Facts) -> list[Violation]:
-    name, is_pod = policy.use.name, review.workload.is_pod
+    name = policy.use.name
     return [
-        Violation(name, check.id, check.mode if is_pod else check.template_mode, finding)
+        Violation(name, check.id, min(check.mode_for(review), finding.mode), finding)
         for check in policy.checks
         for finding in check.check(review, facts)
     ]

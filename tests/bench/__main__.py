@@ -2,7 +2,9 @@
 
 Both judge the same reviews over TLS and HTTP/1.1, as the API server sends them to a Service: pods captured from a real
 API server, allowed and denied half and half, no two alike. Rounds alternate, since the speed of a machine drifts: only
-the ratios of one run count. podgate runs the shipped policies and writes its denial log to a file.
+the ratios of one run count. podgate runs the shipped policies and writes its denial log to a file. Beside them it has a
+policy about vulnerabilities and holds 10,000 image reports (`REPORTS=0`: none); every pod that is allowed names another
+of those images.
 """
 
 import json
@@ -22,6 +24,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from tests.bench.reports import POLICY, fill_store
 from tests.e2e import tools
 from tests.e2e.cluster import Cluster
 from tests.ports import free_ports
@@ -33,9 +36,11 @@ REVIEWS = HERE.parent / "fixtures" / "reviews"
 ALLOWED, DENIED = "pod-create-pinned-nonroot.json", "pod-create-latest-root.json"
 NAMESPACE = "bench"
 SAMPLE = 'podgate_reviews_total{{kind="Pod",operation="CREATE",verdict="{}"}}'
+LOOKUPS = 'podgate_evidence_lookups_total{{state="{}"}}'
 CONNECTIONS = (1, 8, 25)
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS = int(os.environ.get("SECONDS", "3"))
+REPORTS = int(os.environ.get("REPORTS", "10000"))
 
 
 class Round(Struct, frozen=True):
@@ -71,13 +76,20 @@ def main() -> None:
         templates = [write_template(folder, REVIEWS / review) for review in (ALLOWED, DENIED)]
         with Cluster(folder / "cluster") as cluster:
             cluster.create_namespace(NAMESPACE)
-            log = folder / "denials.jsonl"
-            with Served(folder / "podgate", f"--denial-log={log}") as podgate, psa(cluster, folder) as peer:
+            log, store = folder / "denials.jsonl", folder / "reports.db"
+            fill_store(store, REPORTS)
+            policies = folder / "podgate/policies"
+            policies.mkdir(parents=True)
+            (policies / "vulnerabilities.yaml").write_text(POLICY)
+            began = time.monotonic()
+            with Served(folder / "podgate", f"--denial-log={log}", f"--reports={store}") as podgate:
+                print(f"podgate was ready after {time.monotonic() - began:.2f} s, with {REPORTS:,} reports to hold")
                 ours = Peer("podgate", podgate.url, worker_of(podgate.process.pid))
-                for each in (ours, peer):
-                    expect_verdicts(each, templates)
-                measure([ours, peer], templates)
-                report(ours, peer, podgate, log)
+                with psa(cluster, folder) as peer:
+                    for each in (ours, peer):
+                        expect_verdicts(each, templates)
+                    measure([ours, peer], templates)
+                    report(ours, peer, podgate, log)
 
 
 def write_template(folder: Path, review: Path) -> Path:
@@ -87,6 +99,9 @@ def write_template(folder: Path, review: Path) -> Path:
     uids, name = (request["uid"], request["object"]["metadata"]["uid"]), request["name"]
     request["namespace"] = request["object"]["metadata"]["namespace"] = NAMESPACE
     request["name"] = request["object"]["metadata"]["name"] = "@@NAME@@"
+    if review.name == ALLOWED:
+        for container in request["object"]["spec"]["containers"]:
+            container["image"] = "registry.example.com/team/app-@@IMAGE@@:1.2.3"
     text = json.dumps(value, separators=(",", ":"))
     for uid in uids:
         text = text.replace(uid, "@@UID@@")
@@ -131,8 +146,10 @@ def expect_verdicts(peer: Peer, templates: list[Path]) -> None:
     """Stop unless *peer* allows the first review and denies the second."""
     verdicts = []
     for template in templates:
-        curl = ["curl", "-sk", "-H", "content-type: application/json", "-d", f"@{template}", peer.url]
-        verdicts.append(json.loads(subprocess.run(curl, check=True, capture_output=True).stdout)["response"]["allowed"])
+        body = template.read_bytes().replace(b"@@IMAGE@@", b"00000")
+        curl = ["curl", "-sk", "-H", "content-type: application/json", "-d", "@-", peer.url]
+        answer = subprocess.run(curl, check=True, capture_output=True, input=body).stdout
+        verdicts.append(json.loads(answer)["response"]["allowed"])
     if verdicts != [True, False]:
         sys.exit(f"{peer.name} must allow the first review and deny the second, not {verdicts}")
 
@@ -178,6 +195,10 @@ def report(ours: Peer, peer: Peer, podgate: Served, log: Path) -> None:
     lines = sum(file.read_bytes().count(b"\n") for file in log.parent.glob(f"{log.name}*"))
     print(f"\npodgate judged {counted}; its denial log has {lines:,} lines")
     print(f"resident memory: podgate's worker {memory(ours.pid)} MiB, psa-webhook {memory(peer.pid)} MiB")
+    looked_up = {state: int(podgate.metric(LOOKUPS.format(state))) for state in ("scanned", "unscanned")}
+    print(f"reports held: {int(podgate.metric('podgate_reports')):,}; lookups: {looked_up}")
+    if REPORTS and looked_up["scanned"] < verdicts["allowed"]:
+        sys.exit("every pod that was allowed must have been looked up")
     if lines != verdicts["denied"] or verdicts["error"]:
         sys.exit("every denial must be in the denial log, and none may be an error")
 

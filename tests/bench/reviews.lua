@@ -28,7 +28,9 @@ function request()
   number = number + 1
   local template = templates[number % #templates + 1]
   local id = string.format("%s%08x", run, number)
-  local values = { UID = "b1946ac9-2d05-4a6c-8c1e-" .. id, NAME = "p" .. id, SUFFIX = id:sub(-5) }
+  local values = { UID = "b1946ac9-2d05-4a6c-8c1e-" .. id, NAME = "p" .. id, SUFFIX = id:sub(-5),
+    -- one of 10,000 images: tests/bench/reports.py
+    IMAGE = string.format("%05d", math.floor(number / 2) % 10000) }
   local parts = {}
   for index, mark in ipairs(template.marks) do
     parts[2 * index - 1], parts[2 * index] = template.pieces[index], values[mark]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.image_reports import DIGEST, full_reports
 from tests.policies import exception, policy
 from tests.reviews import API_VERSIONS, NOW, At, Manifest, body_of, pod, review_of, workload
 from webhook.denials.log import DenialLog
@@ -33,9 +34,10 @@ def record(review: Review, decision: Decision = NOTHING_FOUND, error: str = "") 
     return decoded
 
 
-def decide(review: Review, *given: Policy | PolicyException) -> Decision:
+def decide(review: Review, *given: Policy | PolicyException, facts: At | None = None) -> Decision:
     policies = [one for one in given if isinstance(one, Policy)]
-    return evaluate(review, policy_set(policies, [one for one in given if isinstance(one, PolicyException)]), At())
+    exceptions = [one for one in given if isinstance(one, PolicyException)]
+    return evaluate(review, policy_set(policies, exceptions), facts or At())
 
 
 def test_the_record_of_a_denial_has_all_of_it() -> None:
@@ -66,13 +68,80 @@ def test_the_record_of_a_denial_has_all_of_it() -> None:
                 "path": "spec.containers[0].image",
                 "message": PINNED,
                 "fix": "set spec.containers[0].image to nginx:<major>.<minor>.<patch>",
+                "vulnerabilities": [],
             }
         ],
         "excused": [],
         "images": ["nginx", "app:1.2.3"],
+        "evidence": [],
         "durationMicroseconds": 90,
         "error": "",
     }
+
+
+LOG4SHELL = {
+    "id": "CVE-2099-0001",
+    "severity": "critical",
+    "package": "log4j",
+    "installed": "2.14.0",
+    "fixed": "2.17.1",
+    "status": "fixed",
+    "path": "app/log4j.jar",
+}
+
+
+def test_all_vulnerabilities_are_in_the_record_and_the_report_that_has_them() -> None:
+    tag = "docker.io/library/app:1.2.3"
+    found = [LOG4SHELL, *({**LOG4SHELL, "id": f"CVE-2099-1{number:03}", "severity": "low"} for number in range(20))]
+    report = {"tags": [tag], "databaseUpdatedAt": "2026-11-24T00:00:00Z", "vulnerabilities": found}
+    checked = policy(checks={"image-vulnerabilities": {}})
+
+    decision = decide(review_of(pod("app:1.2.3")), checked, facts=At(reports=full_reports([report])))
+    written = record(review_of(pod("app:1.2.3")), decision)
+
+    assert written["violations"][0]["vulnerabilities"] == found
+    assert written["evidence"] == [
+        {
+            "image": "app:1.2.3",
+            "platform": "linux/amd64",
+            "state": "scanned",
+            "digest": DIGEST,
+            "byTag": True,
+            "report": "01a20bc6-e339-7214-ae80-c2a0d6d624b2",
+            "scannedAt": "2026-11-24T06:00:00Z",
+            "databaseUpdatedAt": "2026-11-24T00:00:00Z",
+        }
+    ]
+
+
+def test_the_vulnerabilities_that_an_exception_excuses_are_in_the_record() -> None:
+    report = {"vulnerabilities": [LOG4SHELL]}
+    review = review_of(pod(f"app@{DIGEST}"))
+    checked, excusing = policy(checks={"image-vulnerabilities": {}}), exception(checks=["image-vulnerabilities"])
+
+    written = record(review, decide(review, checked, excusing, facts=At(reports=full_reports([report]))))
+
+    assert [each["vulnerabilities"] for each in written["excused"]] == [[LOG4SHELL]]
+
+
+def test_an_image_that_nobody_scanned_is_evidence_too() -> None:
+    review = review_of(pod("app:1.2.3"))
+
+    written = record(review, decide(review, policy(checks={"image-vulnerabilities": {"unscanned": "allow"}})))
+
+    assert written["verdict"] == "allowed"
+    assert written["evidence"] == [
+        {
+            "image": "app:1.2.3",
+            "platform": "linux/amd64",
+            "state": "unscanned",
+            "digest": None,
+            "byTag": False,
+            "report": None,
+            "scannedAt": None,
+            "databaseUpdatedAt": None,
+        }
+    ]
 
 
 def test_the_record_of_an_excused_violation_names_the_exception() -> None:
@@ -95,6 +164,7 @@ def test_the_record_of_an_excused_violation_names_the_exception() -> None:
                 "owner": "team-shop",
                 "ticket": "SEC-1234",
             },
+            "vulnerabilities": [],
         }
     ]
 
@@ -235,7 +305,7 @@ def with_secrets(kind: str, image: str) -> Manifest:
 def admission(lines: Lines) -> Admission:
     policies = [policy(checks={"image-pinned": {}, "run-as-non-root": {}}, controllers="enforce")]
     state = PolicyState(policy_set(policies, []), complete=True)
-    return Admission(lambda: state, DenialLog(lines, log_allowed=True), Metrics())
+    return Admission(lambda: state, DenialLog(lines, log_allowed=True), Metrics(), At())
 
 
 @pytest.mark.parametrize("kind", API_VERSIONS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.registry import Registry
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield running
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry of images, one for all tests: let each push under names of its own."""
+    with Registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running

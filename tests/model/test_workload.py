@@ -111,3 +111,50 @@ def test_unset_false_and_true_are_three_things() -> None:
 def test_what_holds_a_pod_must_say_where() -> None:
     with pytest.raises(NotImplementedError):
         _ = WorkloadObject().pod
+
+
+X86, ARM, ARMV7, WINDOWS = "linux/amd64", "linux/arm64", "linux/arm/v7", "windows/amd64"
+
+
+@pytest.mark.parametrize(
+    ("spec", "among", "left"),
+    [
+        pytest.param({}, [X86, ARM], [X86, ARM], id="nothing said"),
+        pytest.param({"os": None, "nodeSelector": None}, [X86, ARM], [X86, ARM], id="null"),
+        pytest.param({"os": {}, "nodeSelector": {"disk": "ssd"}}, [X86, ARM], [X86, ARM], id="nothing said of it"),
+        pytest.param({"os": {"name": "linux"}}, [X86, ARM, WINDOWS], [X86, ARM], id="os"),
+        pytest.param({"os": {"name": "windows"}}, [X86, WINDOWS], [WINDOWS], id="another os"),
+        pytest.param(
+            {"nodeSelector": {"kubernetes.io/os": "windows"}}, [X86, WINDOWS], [WINDOWS], id="os of the nodes"
+        ),
+        pytest.param(
+            {"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "windows"}},
+            [X86, WINDOWS],
+            [X86],
+            id="the pod's os before that of the nodes",
+        ),
+        pytest.param({"nodeSelector": {"kubernetes.io/arch": "arm64"}}, [X86, ARM], [ARM], id="architecture"),
+        pytest.param({"nodeSelector": {"kubernetes.io/arch": "arm"}}, [X86, ARMV7, ARM], [ARMV7], id="with a variant"),
+        pytest.param(
+            {"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/arch": "amd64"}},
+            [WINDOWS, ARM, X86],
+            [X86],
+            id="os and architecture",
+        ),
+        pytest.param({"nodeSelector": {"beta.kubernetes.io/arch": "arm64"}}, [X86, ARM], [X86, ARM], id="old label"),
+        pytest.param({"nodeSelector": {"kubernetes.io/arch": "s390x"}}, [X86, ARM], ["linux/s390x"], id="none left"),
+        pytest.param({"os": {"name": "windows"}}, [ARM, X86], ["windows/arm64"], id="none of that os left"),
+        pytest.param(
+            {"os": {"name": "windows"}, "nodeSelector": {"kubernetes.io/arch": "s390x"}},
+            [X86],
+            ["windows/s390x"],
+            id="neither",
+        ),
+    ],
+)
+def test_a_pod_can_run_on_the_platforms_that_its_os_and_node_selector_leave(
+    spec: Manifest, among: list[str], left: list[str]
+) -> None:
+    found = workload_in(workload("Deployment", spec))
+
+    assert found.platforms(tuple(among)) == tuple(left)

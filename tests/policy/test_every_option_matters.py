@@ -16,6 +16,7 @@ import pytest
 import yaml
 from msgspec import Struct
 
+from tests.image_reports import full_reports
 from tests.reviews import NOW, At, review_of, workload
 from webhook.evaluate import evaluate
 from webhook.model.decision import Decision, Mode
@@ -99,7 +100,7 @@ def put(into: dict[str, Any], path: str, value: Any) -> None:
 
 
 def document_for(case: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
-    """Return the policy, exception, object and request of *outcome*: those of the case with the option changed."""
+    """Return the policy, exception, object, request and reports of *outcome*: the case's, with the option changed."""
     documents = copy.deepcopy(case["base"])
     for path, value in case["given"].items():
         put(documents, path, value)
@@ -135,7 +136,8 @@ def decide(documents: dict[str, Any]) -> Decision | None:
     now = asked.pop("now", None)
     given = documents["object"]
     review = review_of(workload(given["kind"], given["spec"], **given["metadata"]), **asked)
-    return evaluate(review, policies, At(NOW if now is None else datetime.fromisoformat(now)))
+    facts = At(NOW if now is None else datetime.fromisoformat(now), full_reports(documents.get("reports")))
+    return evaluate(review, policies, facts)
 
 
 def verdict(decision: Decision | None) -> str:

@@ -187,3 +187,122 @@ def test_an_exception_excuses_its_checks_alone() -> None:
     assert exception().excuses("image-pinned", about("a"))
     assert not exception().excuses("run-as-non-root", about("a"))
     assert exception(checks=["image-pinned", "run-as-non-root"]).excuses("run-as-non-root", about("a"))
+
+
+REPLICASETS = "system:serviceaccount:kube-system:replicaset-controller"
+OF_WEB = pod("nginx", name="web-5c8d-x", ownerReferences=[OWNER], labels={"pod-template-hash": "5c8d"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "namespace", "reasons"),
+    [
+        pytest.param({}, "shop", [], id="it applies"),
+        pytest.param({"match": {"kinds": ["Deployment"], "names": ["web"]}}, "shop", [], id="for an owner"),
+        pytest.param({}, "bank", ["namespace: shop is not one of bank"], id="another namespace"),
+        pytest.param(
+            {"until": NOW.isoformat()}, "shop", ["until: it ended on 2026-11-24T12:00:00+00:00"], id="it has ended"
+        ),
+        pytest.param(
+            {"match": {"kinds": ["Job", "CronJob"]}},
+            "shop",
+            ["kinds: none of Pod, ReplicaSet, Deployment is one of Job, CronJob"],
+            id="other kinds",
+        ),
+        pytest.param(
+            {"match": {"names": ["api", "b*"]}},
+            "shop",
+            ["names: none of web-5c8d-x, web-5c8d, web is one of api, b*"],
+            id="other names",
+        ),
+        pytest.param(
+            {"match": {"kinds": ["Deployment"], "names": ["web-5c8d"]}},
+            "shop",
+            ["names: web is not one of web-5c8d"],
+            id="kind and name of two workloads",
+        ),
+        pytest.param(
+            {"match": {"kinds": ["Job"]}, "until": "2026-01-01T00:00:00Z"},
+            "bank",
+            [
+                "namespace: shop is not one of bank",
+                "until: it ended on 2026-01-01T00:00:00+00:00",
+                "kinds: none of Pod, ReplicaSet, Deployment is one of Job",
+            ],
+            id="everything",
+        ),
+    ],
+)
+def test_an_exception_says_why_it_does_not_apply(spec: dict[str, Any], namespace: str, reasons: list[str]) -> None:
+    given, review = exception(namespace=namespace, **spec), review_of(OF_WEB, user=REPLICASETS)
+
+    assert list(given.why_not(review, NOW)) == reasons
+    assert given.applies(review, NOW) is (not reasons)
+
+
+@pytest.mark.parametrize(
+    ("match", "check", "finding", "reasons"),
+    [
+        pytest.param({}, "image-pinned", about("a"), [], id="it is excused"),
+        pytest.param(
+            {}, "run-as-non-root", about("a"), ["checks: run-as-non-root is not one of image-pinned"], id="check"
+        ),
+        pytest.param(
+            {"containers": ["a", "b*"]},
+            "image-pinned",
+            about("c"),
+            ["containers: c is not one of a, b*"],
+            id="container",
+        ),
+        pytest.param(
+            {"containers": ["a"]}, "image-pinned", about(None), ["containers: none is one of a"], id="of no container"
+        ),
+        pytest.param(
+            {"images": ["nginx"]},
+            "image-pinned",
+            about("a", "app:1"),
+            ["images: app:1 is not one of nginx"],
+            id="image",
+        ),
+        pytest.param(
+            {"images": ["nginx"]},
+            "image-pinned",
+            about("a", None, "app"),
+            ["images: app is not one of nginx"],
+            id="own",
+        ),
+        pytest.param({"images": ["**"]}, "image-pinned", about(None), ["images: none is one of **"], id="of no image"),
+        pytest.param(
+            {"containers": ["b"], "images": ["app"]},
+            "run-as-non-root",
+            about("a", "nginx"),
+            [
+                "checks: run-as-non-root is not one of image-pinned",
+                "containers: a is not one of b",
+                "images: nginx is not one of app",
+            ],
+            id="everything",
+        ),
+    ],
+)
+def test_an_exception_says_why_it_does_not_excuse(
+    match: dict[str, Any], check: str, finding: Finding, reasons: list[str]
+) -> None:
+    given = exception(match=match)
+
+    assert list(given.why_not_excused(check, finding)) == reasons
+    assert given.excuses(check, finding) is (not reasons)
+
+
+def test_a_policy_says_why_it_does_not_match() -> None:
+    given = policy(match={"kinds": ["Pod"], "namespaces": {"include": ["bank"]}})
+
+    assert given.why_not(review_of(pod("nginx"))) == ("namespaces: shop is not one of bank",)
+    assert given.why_not(review_of(pod("nginx", namespace="bank"))) == ()
+
+
+def test_a_check_keeps_its_options_and_its_mode_for_a_review() -> None:
+    (check,) = policy(checks={"image-pinned": {"level": "digest"}}).checks
+
+    assert getattr(check.options, "level", None) == "digest"
+    assert check.mode_for(review_of(pod("nginx"))) is Mode.ENFORCE
+    assert check.mode_for(review_of(workload("Deployment", {"containers": []}))) is Mode.WARN

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from tests.reviews import body_of, pod
+from tests.reviews import At, body_of, pod
 from webhook.denials.log import DenialLog
-from webhook.model.facts import Facts
 from webhook.model.review import Review
 from webhook.policy.load import load_policies
 from webhook.policy.policies import Policy, PolicySet
@@ -68,12 +66,7 @@ class Bench(Struct):
 def bench(state: PolicyState = SHIPPED, *, log_allowed: bool = False, error: OSError | None = None) -> Bench:
     lines, metrics = Lines(error), Metrics()
     log = DenialLog(lines, log_allowed=log_allowed, on_failure=metrics.log_failures.inc)
-    return Bench(Admission(lambda: state, log, metrics, cluster="test", facts=Noon()), lines, metrics)
-
-
-class Noon(Facts):
-    def now(self) -> datetime:
-        return datetime(2026, 11, 24, 12, tzinfo=UTC)
+    return Bench(Admission(lambda: state, log, metrics, At(), cluster="test"), lines, metrics)
 
 
 class BrokenPolicy(Struct, frozen=True):
@@ -176,7 +169,7 @@ def test_a_fault_in_the_log_itself_is_a_refusal_of_code_500_too() -> None:
             raise RuntimeError(line)
 
     metrics = Metrics()
-    admission = Admission(lambda: SHIPPED, DenialLog(Faulty()), metrics)
+    admission = Admission(lambda: SHIPPED, DenialLog(Faulty()), metrics, At())
 
     response = msgspec.json.decode(admission.answer(JSON, BAD))["response"]
 

@@ -97,6 +97,21 @@ def test_one_violation_is_singular() -> None:
     )
 
 
+def test_details_stand_beneath_their_violation_and_not_in_warnings() -> None:
+    finding = Finding("spec.containers[0].image", "must be mended", "mend it", details=("critical CVE-1", "high CVE-2"))
+    violations = (Violation("a", "b", Mode.ENFORCE, finding), Violation("a", "c", Mode.ENFORCE, finding))
+
+    lines = denial(review_of(pod("nginx")), Decision(violations=violations)).split("\n")
+
+    assert lines[1:4] == [
+        "  spec.containers[0].image: must be mended (a/b)",
+        "    critical CVE-1",
+        "    high CVE-2",
+    ]
+    assert lines[4] == "  spec.containers[0].image: must be mended (a/c)"
+    assert warnings(violations) == (lines[1].strip(), lines[4].strip())
+
+
 def test_every_contact_has_a_line_and_no_contact_none() -> None:
     enforced = violation("must be so", Mode.ENFORCE)
 

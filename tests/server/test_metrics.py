@@ -1,12 +1,17 @@
 """What podgate measures of itself: few series, whatever users write."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.policies import policy
 from tests.reviews import API_VERSIONS, At, pod, review_of
 from webhook import __version__
 from webhook.evaluate import NOTHING_FOUND, evaluate
+from webhook.model.decision import Decision
+from webhook.model.report import Evidence, EvidenceState
 from webhook.policy.policies import policy_set
+from webhook.reports.index import IndexState
 from webhook.server.metrics import BUCKETS, Metrics
 
 
@@ -84,6 +89,40 @@ def test_a_load_is_counted_with_what_is_in_force_after_it() -> None:
     metrics.count_load(success=True, policies=1, exceptions=0)
     assert value(metrics, "podgate_policy_last_load_successful") == 1
     assert (value(metrics, "podgate_policies"), value(metrics, "podgate_policy_exceptions")) == (1, 0)
+
+
+@pytest.mark.parametrize("state", EvidenceState)
+def test_lookups_of_evidence_are_counted_by_state_and_show_from_the_start(state: EvidenceState) -> None:
+    metrics = Metrics()
+    evidence = Evidence("app:1.2.3", "linux/amd64", state)
+    before = value(metrics, "podgate_evidence_lookups_total", state=state.value)
+
+    metrics.count_review("allowed", "CREATE", "Pod", Decision(evidence=(evidence, evidence)))
+
+    assert (before, value(metrics, "podgate_evidence_lookups_total", state=state.value)) == (0, 2)
+
+
+def test_the_reports_are_shown_by_number_and_age_and_whether_they_can_be_read() -> None:
+    metrics = Metrics()
+    oldest, newest = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 24))
+
+    metrics.set_reports(IndexState(complete=True, held=7, left_out=3, oldest=oldest, newest=newest))
+
+    assert value(metrics, "podgate_reports") == 7
+    assert value(metrics, "podgate_reports_left_out") == 3
+    assert value(metrics, "podgate_report_oldest_timestamp_seconds") == oldest.timestamp()
+    assert value(metrics, "podgate_report_newest_timestamp_seconds") == newest.timestamp()
+    assert value(metrics, "podgate_report_store_readable") == 1
+
+
+def test_a_store_that_cannot_be_read_shows_and_no_reports_have_no_age() -> None:
+    metrics = Metrics()
+
+    metrics.set_reports(IndexState(error="reports.db: the file is gone"))
+
+    assert value(metrics, "podgate_report_store_readable") == 0
+    assert value(metrics, "podgate_report_oldest_timestamp_seconds") == 0
+    assert value(metrics, "podgate_report_newest_timestamp_seconds") == 0
 
 
 @pytest.mark.parametrize("result", ["success", "failure"])

@@ -109,7 +109,7 @@ def test_edits_are_followed_and_a_broken_one_leaves_the_old_set_in_force(tmp_pat
     assert flow.failures == []
     assert len(flow.verdicts) > 0.7 * RATE * 8
     assert (status, good, failures, recovered) == (200, 0, 1, 1)
-    assert f"[!]policies: in force: policies 2, exceptions 0; {where}" in ready
+    assert f"[!]policies: in force: policies 3, exceptions 0; {where}" in ready
     assert where in served.errors.read_text()
 
 
@@ -119,7 +119,8 @@ def test_a_broken_edit_of_what_was_demanding_does_not_open_the_gate(tmp_path: Pa
         served.wait_until(lambda: not served.ask(UNPINNED)["allowed"], "refusing", 5)
 
         rewrite(served, "")
-        (served.policies / "non-root.yaml").unlink()
+        for name in ("non-root.yaml", "vulnerabilities.yaml"):
+            (served.policies / name).unlink()
         served.wait_until(lambda: served.metric("podgate_policy_last_load_successful") == 0, "loaded again", 5)
 
         assert served.ask(UNPINNED)["allowed"] is False

@@ -15,53 +15,66 @@ A process that runs as root in a container is root to the kernel. One flaw in th
 many, and it is root on the node.
 
 ## Options
-None.
+- `imageUser` (default false): take the user of the image into account, as Trivy reported it.
+    - A container that nothing requires to run as non-root passes where its image is named by a digest, and the report
+      of that very digest says that its user is a number other than 0.
+    - A container that is required to run as non-root gets a warning where the kubelet will refuse to start it: it has
+      no `runAsUser`, and the user of its image is root, or a name, which the kubelet cannot tell from root.
+- `platforms` (default `[linux/amd64]`): those of the cluster's nodes, whose images `imageUser` asks about.
 
 ## How to fix
 Set `runAsNonRoot: true` in the pod's `securityContext`. The kubelet then refuses to start an image whose user is root
 or is not a number; such an image needs a `USER 10001` line, or the pod needs `runAsUser: 10001`.
 """
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from webhook.checks.check import Check
-from webhook.model.decision import Finding
+from webhook.checks.evidence import PlatformOptions
+from webhook.model.decision import Finding, Mode
 from webhook.model.facts import Facts
+from webhook.model.image import Image, InvalidReferenceError, parse_image
 from webhook.model.pod import SecurityContext
+from webhook.model.quote import one_line, quote
+from webhook.model.report import Evidence
 from webhook.model.review import Review
-from webhook.model.workload import Container
+from webhook.model.workload import Container, Workload
 
 ID = "run-as-non-root"
 _UNSET = SecurityContext()
+_NUMBER = re.compile("[+-]?[0-9]+")
+_LARGEST_USER = 2**31 - 1
 
 
-class Options(Struct, frozen=True, forbid_unknown_fields=True):
-    """The check has no options."""
+class Options(PlatformOptions, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Whether the image's own user counts."""
+
+    image_user: bool = False
 
 
-def configure(_options: Options) -> Check:
+def configure(options: Options) -> Check:
     """Return the check (pod-security-admission v0.37, policy/check_runAsNonRoot.go and check_runAsUser.go)."""
 
-    def check(review: Review, _facts: Facts) -> Iterator[Finding]:
+    def check(review: Review, facts: Facts) -> Iterator[Finding]:
         workload = review.workload
         if workload.pod.host_users is False:
             return
         pod = workload.pod.security_context or _UNSET
         path = f"{workload.path}.securityContext"
         yield from _explicit(pod, path, None)
+        images = _ImageUsers(workload, facts, options.platforms) if options.image_user else None
         for container in workload.containers:
             own = container.security_context or _UNSET
             yield from _explicit(own, f"{container.path}.securityContext", container)
+            required = pod.run_as_non_root if own.run_as_non_root is None else own.run_as_non_root
             # Where the pod says false, that finding says all: mending it mends the containers that leave it unset.
-            if own.run_as_non_root is None and pod.run_as_non_root is None:
-                yield Finding(
-                    f"{container.path}.securityContext.runAsNonRoot",
-                    f"must be true, here or in {path}",
-                    f"set {path}.runAsNonRoot: true",
-                    container,
-                )
+            if required is None:
+                yield from _required(container, path, images)
+            elif required and images and own.run_as_user is None and pod.run_as_user is None:
+                yield from images.refused_by_kubelet(container)
 
     return check
 
@@ -74,3 +87,84 @@ def _explicit(context: SecurityContext, path: str, container: Container | None) 
     if context.run_as_user == 0:
         where = f"{path}.runAsUser"
         yield Finding(where, "must not be 0, which is root", f"set {where} to another user, or remove it", container)
+
+
+def _required(container: Container, pod_path: str, images: "_ImageUsers | None") -> Iterator[Finding]:
+    """Yield that the container must be required to run as non-root, unless its image does so by itself."""
+    why_not = images.why_not_non_root(container) if images else None
+    if why_not == "":
+        return
+    message = f"must be true, here or in {pod_path}"
+    yield Finding(
+        f"{container.path}.securityContext.runAsNonRoot",
+        f"{message}: {why_not}" if why_not else message,
+        f"set {pod_path}.runAsNonRoot: true",
+        container,
+    )
+
+
+class _ImageUsers(Struct, frozen=True):
+    """The users of a pod's images, as far as reports tell."""
+
+    workload: Workload
+    facts: Facts
+    platforms: tuple[str, ...]
+
+    def why_not_non_root(self, container: Container) -> str:
+        """Return why the container's image is no proof of a user other than root; empty where it is one."""
+        found = self._evidence(container)
+        for image, evidence in found:
+            if image.digest is None:
+                return f"{quote(str(image))} names no digest, so its user may change"
+            if evidence.report is None or evidence.report.user is None:
+                return f"no report says which user {image.digest} has on {one_line(evidence.platform)}"
+            doubt = _doubt(evidence.report.user)
+            if doubt:
+                return f"the user of {image.digest} is {doubt}"
+        return "" if found else "its image is no valid reference"
+
+    def refused_by_kubelet(self, container: Container) -> Iterator[Finding]:
+        """Yield that the kubelet will not start the container (kubelet, kuberuntime/security_context_others.go)."""
+        for image, evidence in self._evidence(container):
+            user = evidence.report.user if evidence.report else None
+            # On Windows the kubelet minds one name alone, that of ContainerAdministrator.
+            if user is None or not _doubt(user) or evidence.platform.startswith("windows/"):
+                continue
+            where = f"{container.path}.securityContext.runAsUser"
+            yield Finding(
+                where,
+                f"must be set: the user of {quote(str(image))} is {_doubt(user)}, and the kubelet will refuse to start"
+                " it, since runAsNonRoot is true",
+                f"set {where} to the number of a user other than root, or build the image with USER 10001, say",
+                container,
+                mode=Mode.WARN,
+            )
+            return
+
+    def _evidence(self, container: Container) -> list[tuple[Image, Evidence]]:
+        """Return what is known of the container's image, on each platform; nothing where the reference is invalid."""
+        try:
+            image = parse_image(container.image or "")
+        except InvalidReferenceError:
+            return []
+        return [(image, self.facts.evidence(image, platform)) for platform in self.workload.platforms(self.platforms)]
+
+
+def _doubt(user: str) -> str:
+    """Return what the user of an image, user[:group], is, where it is not surely another than root; empty where it is.
+
+    A number is one as containerd reads it (getUserFromImage, by Go's ParseInt). Kubernetes takes no user id past
+    2^31 - 1 (apimachinery, validation.IsValidUserID); containerd used to run such a user as root (CVE-2024-40635,
+    CVE-2026-46680).
+    """
+    name = user.partition(":")[0]
+    if name in ("", "root"):
+        return "root"
+    if not _NUMBER.fullmatch(name):
+        return f"{quote(user)}, which is not a number and can be root by another name"
+    digits = name.lstrip("+-").lstrip("0")
+    if not digits:
+        return "root"
+    if name[0] == "-" or len(digits) > len(str(_LARGEST_USER)) or int(digits) > _LARGEST_USER:
+        return f"{quote(user)}, which is no user id and can be taken for root"
+    return ""

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from webhook.cli.options import FILE, reports_option
 from webhook.server.certificate import CertificateError, ServingCertificate, load_certificate, make_certificate
 from webhook.server.logs import LogFormat, set_up_logging
 from webhook.server.serve import AddressError, ServeSettings
@@ -14,7 +15,6 @@ from webhook.server.serve import serve as run_server
 from webhook.server.worker import DenialLogSettings, WorkerSettings
 
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
-FILE = click.Path(path_type=Path)
 MIB = 1024 * 1024
 
 
@@ -22,6 +22,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """What was given on the command line."""
 
     policies: Path
+    reports: Path
+    reports_memory: int
     host: str
     port: int
     plain_host: str
@@ -43,6 +45,14 @@ class Options(Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.option("--policies", type=FILE, required=True, help="Folder or file of policies; changes are followed.")
+@reports_option
+@click.option(
+    "--reports-memory",
+    default=256,
+    show_default=True,
+    type=click.IntRange(1),
+    help="MiB of image reports to hold; the newest scans count.",
+)
 @click.option("--host", default="0.0.0.0", show_default=True, help="Address to serve reviews on.")  # noqa: S104  # a pod is reached by its own address
 @click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Port for reviews (TLS).")
 @click.option("--plain-host", default="0.0.0.0", show_default=True, help="Address for health and metrics.")  # noqa: S104  # as above
@@ -105,6 +115,8 @@ def serve(**given: Any) -> None:
             host=options.host,
             port=options.port,
             policies=options.policies,
+            reports=options.reports,
+            reports_bytes=options.reports_memory * MIB,
             cluster=options.cluster,
             plain_host=options.plain_host,
             plain_port=options.plain_port,

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from webhook.model.decision import Decision, ExceptionUse, Mode, PolicyUse, Violation
+from webhook.model.decision import Decision, ExceptionUse, Finding, Mode, PolicyUse, Violation
+from webhook.model.report import Evidence, Severity
 from webhook.model.review import Review
 
 Verdict = Annotated[
@@ -29,6 +30,35 @@ class Owner(Entry, frozen=True):
     name: Annotated[str, Meta(description="The owner's name.")]
 
 
+class VulnerabilityEntry(Entry, frozen=True):
+    """A known vulnerability of a package in an image."""
+
+    id: Annotated[str, Meta(description="As Trivy gives it: CVE-2024-3094, GHSA-….")]
+    severity: Annotated[
+        Literal["unknown", "low", "medium", "high", "critical"], Meta(description="As Trivy's report gives it.")
+    ]
+    package: Annotated[str, Meta(description="The package's name.")]
+    installed: Annotated[str, Meta(description="The package's version in the image.")]
+    fixed: Annotated[str, Meta(description="The version, or versions, that mend it; empty where there is none.")]
+    status: Annotated[str, Meta(description="Trivy's: fixed, affected, will_not_fix and so on.")]
+    path: Annotated[str, Meta(description="The file in the image that holds the package, where Trivy says it.")]
+
+
+class EvidenceEntry(Entry, frozen=True):
+    """What was known of an image on a platform when the verdict was reached."""
+
+    image: Annotated[str, Meta(description="As written.")]
+    platform: Annotated[str, Meta(description="linux/amd64, say.")]
+    state: Annotated[
+        Literal["scanned", "stale", "unscannable", "otherPlatform", "unscanned"], Meta(description="Of the evidence.")
+    ]
+    digest: Annotated[str | None, Meta(description="Which image it is; null where no report tells.")]
+    by_tag: Annotated[bool, Meta(description="Whether the digest is what the tag stood for when it was last scanned.")]
+    report: Annotated[str | None, Meta(description="The id of the report that was used; null without one.")]
+    scanned_at: Annotated[datetime | None, Meta(description="When that scan was made.")]
+    database_updated_at: Annotated[datetime | None, Meta(description="Of when its vulnerability database was.")]
+
+
 class ViolationEntry(Entry, frozen=True):
     """A violation: of which check of which policy, what it did, where in the manifest, and what to do."""
 
@@ -38,6 +68,7 @@ class ViolationEntry(Entry, frozen=True):
     path: Annotated[str, Meta(description="In the manifest: spec.containers[0].image, say.")]
     message: Annotated[str, Meta(description="What must hold there.")]
     fix: Annotated[str, Meta(description="What to do.")]
+    vulnerabilities: Annotated[tuple[VulnerabilityEntry, ...], Meta(description="All that it is about.")]
 
 
 class ExcusedEntry(Entry, frozen=True):
@@ -48,6 +79,7 @@ class ExcusedEntry(Entry, frozen=True):
     path: Annotated[str, Meta(description="In the manifest: spec.containers[0].image, say.")]
     message: Annotated[str, Meta(description="What must hold there.")]
     exception: Annotated[ExceptionUse, Meta(description="By which it does not count.")]
+    vulnerabilities: Annotated[tuple[VulnerabilityEntry, ...], Meta(description="All that it is about.")]
 
 
 class Record(Entry, frozen=True):
@@ -71,6 +103,7 @@ class Record(Entry, frozen=True):
     violations: Annotated[tuple[ViolationEntry, ...], Meta(description="Those that no exception excuses, in any mode.")]
     excused: Annotated[tuple[ExcusedEntry, ...], Meta(description="Those that an exception excuses.")]
     images: Annotated[tuple[str, ...], Meta(description="Every image of the pod, as written.")]
+    evidence: Annotated[tuple[EvidenceEntry, ...], Meta(description="What was known of the images checks asked about.")]
     duration_microseconds: Annotated[int, Meta(ge=0, description="From the parsing to the verdict.")]
     error: Annotated[str, Meta(description="With the verdict error: why none could be reached. Empty otherwise.")] = ""
 
@@ -107,11 +140,14 @@ def record_of(  # noqa: PLR0913  # each is a part of the record
         policies=decision.policies,
         violations=tuple(map(_violation_entry, decision.violations)),
         excused=tuple(
-            ExcusedEntry(v.policy, v.check, v.finding.path, v.finding.message, excused.exception)
+            ExcusedEntry(
+                v.policy, v.check, v.finding.path, v.finding.message, excused.exception, _vulnerabilities(v.finding)
+            )
             for excused in decision.excused
             for v in (excused.violation,)
         ),
         images=tuple(use.reference for use in review.workload.image_uses() if use.reference),
+        evidence=tuple(map(_evidence_entry, decision.evidence)),
         duration_microseconds=duration_microseconds,
         error=error,
     )
@@ -120,7 +156,36 @@ def record_of(  # noqa: PLR0913  # each is a part of the record
 def _violation_entry(violation: Violation) -> ViolationEntry:
     finding = violation.finding
     return ViolationEntry(
-        violation.policy, violation.check, _MODES[violation.mode], finding.path, finding.message, finding.fix
+        violation.policy,
+        violation.check,
+        _MODES[violation.mode],
+        finding.path,
+        finding.message,
+        finding.fix,
+        _vulnerabilities(finding),
+    )
+
+
+def _vulnerabilities(finding: Finding) -> tuple[VulnerabilityEntry, ...]:
+    return tuple(
+        VulnerabilityEntry(
+            each.id, _SEVERITIES[each.severity], each.package, each.installed, each.fixed, each.status, each.path
+        )
+        for each in finding.vulnerabilities
+    )
+
+
+def _evidence_entry(evidence: Evidence) -> EvidenceEntry:
+    report = evidence.report
+    return EvidenceEntry(
+        evidence.image,
+        evidence.platform,
+        evidence.state.value,
+        evidence.digest,
+        evidence.by_tag,
+        report.id if report else None,
+        report.scanned_at if report else None,
+        report.database_updated_at if report else None,
     )
 
 
@@ -129,4 +194,11 @@ _MODES: dict[Mode, Literal["enforce", "warn", "audit"]] = {
     Mode.ENFORCE: "enforce",
     Mode.WARN: "warn",
     Mode.AUDIT: "audit",
+}
+_SEVERITIES: dict[Severity, Literal["unknown", "low", "medium", "high", "critical"]] = {
+    Severity.UNKNOWN: "unknown",
+    Severity.LOW: "low",
+    Severity.MEDIUM: "medium",
+    Severity.HIGH: "high",
+    Severity.CRITICAL: "critical",
 }

@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
+from webhook.model.report import Evidence, Vulnerability
 from webhook.model.workload import Container
 
 
@@ -22,7 +23,8 @@ class Finding(Struct, frozen=True):
     """What a check found: `path` in the user's manifest, what must be true there, and what to do about it.
 
     `container` and `image` are set where the finding is about one, so that an exception can name it; a finding about
-    the whole pod has neither.
+    the whole pod has neither. `mode` is what it does at most, whatever the policy's mode. `details` are lines to show
+    beneath the message where there is room; `vulnerabilities` are all that it is about, for the log.
     """
 
     path: str
@@ -30,6 +32,9 @@ class Finding(Struct, frozen=True):
     fix: str
     container: Container | None = None
     image: str | None = None
+    mode: Mode = Mode.ENFORCE
+    details: tuple[str, ...] = ()
+    vulnerabilities: tuple[Vulnerability, ...] = ()
 
 
 class Violation(Struct, frozen=True):
@@ -73,13 +78,14 @@ class Decision(Struct, frozen=True):
     """The verdict on a review.
 
     `violations` are in a stable order and hold every mode; `policies` are those that matched and were run;
-    `contacts` say where exceptions are asked for.
+    `contacts` say where exceptions are asked for; `evidence` is what was known of each image that a check asked about.
     """
 
     violations: tuple[Violation, ...] = ()
     excused: tuple[Excused, ...] = ()
     policies: tuple[PolicyUse, ...] = ()
     contacts: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def allowed(self) -> bool:

@@ -39,6 +39,12 @@ class Volume(Wire, frozen=True):
     image: ImageSource | None = None
 
 
+class OperatingSystemName(Wire, frozen=True):
+    """`os` of a pod: the operating system of its containers."""
+
+    name: str = ""
+
+
 class PodSpec(Wire, frozen=True):
     """`spec` of a pod or of a pod template. The lists can be null."""
 
@@ -48,3 +54,5 @@ class PodSpec(Wire, frozen=True):
     volumes: tuple[Volume, ...] | None = None
     security_context: SecurityContext | None = None
     host_users: bool | None = None
+    os: OperatingSystemName | None = None
+    node_selector: dict[str, str] | None = None

@@ -149,6 +149,21 @@ class Workload(Struct, frozen=True):
         """Whether this is a Pod itself, not a template for pods."""
         return self.kind == "Pod"
 
+    def platforms(self, among: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the platforms that the pod can run on: those of *among* that its os and nodeSelector leave.
+
+        Where they leave none, it is the one that they name, with what *among* has first for the part they do not.
+        """
+        selector = self.pod.node_selector or {}
+        system = (self.pod.os.name if self.pod.os else "") or selector.get("kubernetes.io/os", "")
+        architecture = selector.get("kubernetes.io/arch", "")
+        if not system and not architecture:
+            return among
+        parts = [platform.split("/") for platform in among]
+        left = [each for each in parts if each[0] == (system or each[0]) and each[1] == (architecture or each[1])]
+        first = parts[0]
+        return tuple(map("/".join, left)) or (f"{system or first[0]}/{architecture or first[1]}",)
+
     def image_uses(self) -> tuple[ImageUse, ...]:
         """Every place that names an image, in the order of the containers, image volumes last."""
         uses = [ImageUse(f"{c.path}.image", c.image, c) for c in self.containers]

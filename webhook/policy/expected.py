@@ -26,11 +26,8 @@ def in_words(error: msgspec.ValidationError, type_: Any) -> tuple[str, str]:
     if invalid:
         known = _choices(_type_at(type_, path))
         return path, f"expected one of {', '.join(known)}, got {invalid[1]}{_did_you_mean(invalid[1], known)}"
-    if message.startswith("Expected `str` matching regex"):  # names are all that has one
-        return (
-            path,
-            "expected a DNS name: lower-case letters, digits, '-' and '.', a letter or digit at each end of every part",
-        )
+    if message.startswith("Expected `str` matching regex"):
+        return path, f"expected {_expected_at(type_, path)}"
     return path, message[:1].lower() + message[1:]
 
 
@@ -40,7 +37,20 @@ def _did_you_mean(word: str, known: list[str]) -> str:
 
 
 def _type_at(type_: Any, path: str) -> Any:
-    """Return the type of what stands at *path* of a value of *type_*."""
+    """Return the type of what stands at *path* of a value of *type_*, without annotations and alternatives."""
+    return _strip(_annotated_at(type_, path))
+
+
+def _expected_at(type_: Any, path: str) -> str:
+    """Return what the annotation of the text at *path* says is expected: every pattern comes with such words."""
+    found = _annotated_at(type_, path)
+    if typing.get_origin(found) in (typing.Union, types.UnionType):
+        found = next(arg for arg in typing.get_args(found) if typing.get_origin(arg) is typing.Annotated)
+    words = [meta.extra["expected"] for meta in found.__metadata__ if meta.extra and "expected" in meta.extra]
+    return str(words[0])
+
+
+def _annotated_at(type_: Any, path: str) -> Any:
     for key, _ in re.findall(r"([^.\[\]]+)|\[([^\]]*)\]", path):
         type_ = _strip(type_)
         if key:
@@ -48,7 +58,7 @@ def _type_at(type_: Any, path: str) -> Any:
             type_ = field.type if field else Any
         else:
             type_ = typing.get_args(type_)[-1 if typing.get_origin(type_) is dict else 0]
-    return _strip(type_)
+    return type_
 
 
 def _strip(type_: Any) -> Any:

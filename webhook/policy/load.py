@@ -1,7 +1,7 @@
 """Loading policies from files: everything that is wrong is found, and nothing that is wrong is used."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -50,9 +50,17 @@ def policy_files(path: Path) -> list[Path]:
 
 def load_policies(path: Path) -> Loaded:
     """Load every policy and exception in *path*, a file or a folder. No error is raised: they are all returned."""
+    loaded = load_files(policy_files(path))
+    if loaded.policies.policies or loaded.errors:
+        return loaded
+    return Loaded(loaded.policies, (f"{path}: no ClusterPolicy found: an empty set would let everything pass",))
+
+
+def load_files(files: Iterable[Path]) -> Loaded:
+    """Load every policy and exception in *files*, or none where there is none; all errors are returned."""
     errors: list[str] = []
     documents: list[Document] = []
-    for file in policy_files(path):
+    for file in files:
         try:
             documents.extend(read_documents(str(file), _read(file)))
         except (DocumentError, OSError, ValueError) as error:
@@ -63,8 +71,6 @@ def load_policies(path: Path) -> Loaded:
             policies.append(item)
         else:
             exceptions.append(item)
-    if not policies and not errors:
-        errors.append(f"{path}: no ClusterPolicy found: an empty set would let everything pass")
     return Loaded(policy_set(policies, exceptions), tuple(errors))
 
 

@@ -1,112 +1,99 @@
-"""Matching: names by pattern, labels by selector, images by segment."""
+"""Matching: which reviews a policy applies to, and in words why it does not apply to others."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
-from webhook.model.image import Image, split_registry
+from msgspec import Struct
+
+from webhook.model.pattern import name_matcher
+from webhook.model.quote import one_line
 from webhook.model.review import Review
 from webhook.policy.schema import LabelSelector, Match, Names, Requirement
 
-Matcher = Callable[[str], bool]
-Condition = Callable[[Review], bool]
 
+class Condition(Struct, frozen=True):
+    """What must hold of a review. `words` say why it does not, and are asked for only where it does not."""
 
-def name_matcher(patterns: Iterable[str]) -> Matcher:
-    """Return whether a name fits one of *patterns*; `*` stands for any characters, nothing else is special."""
-    exact = frozenset(pattern for pattern in patterns if "*" not in pattern)
-    wild = [_expression(*pattern.split("*")) for pattern in patterns if "*" in pattern]
-    if ".*" in wild:
-        return lambda _: True
-    if not wild:
-        return exact.__contains__
-    expression = re.compile("|".join(wild), re.DOTALL)
-    return lambda name: name in exact or expression.fullmatch(name) is not None
-
-
-def _expression(first: str, *rest: str) -> str:
-    """Return the expression for the parts of a name between its `*`.
-
-    The first place where a part fits is the right one: the atomic groups keep the time from exploding with the `*`.
-    """
-    *inner, last = rest
-    between = "".join(f"(?>.*?{re.escape(part)})" for part in inner if part)
-    return f"{re.escape(first)}{between}.*{re.escape(last)}"
-
-
-def image_matcher(pattern: str) -> Callable[[Image], bool]:
-    """Return whether an image fits *pattern*, read as a reference is: `nginx` is docker.io/library/nginx.
-
-    `*` stands for any characters of one segment, a last segment `**` for one segment or more. A tag or digest in the
-    pattern must match; without one any does.
-    """
-    named, _, digest = pattern.partition("@")
-    head, slash, last = named.rpartition("/")
-    last, colon, tag = last.partition(":")
-    registry, repository = split_registry(f"{head}{slash}{last}")
-    segments = [registry, *repository.split("/")]
-    deep = segments[-1] == "**"
-    wanted = [name_matcher([segment]) for segment in (segments[:-1] if deep else segments)]
-    tag_fits = name_matcher([tag])
-
-    def matches(image: Image) -> bool:
-        names = image.full_name.split("/")
-        if len(names) <= len(wanted) if deep else len(names) != len(wanted):
-            return False
-        if (digest and image.digest != digest) or (colon and not (image.tag and tag_fits(image.tag))):
-            return False
-        return all(fits(name) for fits, name in zip(wanted, names, strict=False))
-
-    return matches
-
-
-def label_matcher(selector: LabelSelector) -> Callable[[Mapping[str, str]], bool]:
-    """Return whether labels fit *selector* (apimachinery, pkg/apis/meta/v1/helpers.go, LabelSelectorAsSelector)."""
-    equal = selector.match_labels.items()
-    required = [_requirement(requirement) for requirement in selector.match_expressions]
-
-    def matches(labels: Mapping[str, str]) -> bool:
-        return all(labels.get(key) == value for key, value in equal) and all(holds(labels) for holds in required)
-
-    return matches
-
-
-def _requirement(requirement: Requirement) -> Callable[[Mapping[str, str]], bool]:
-    key, values = requirement.key, frozenset(requirement.values)
-    holds: dict[str, Callable[[Mapping[str, str]], bool]] = {
-        "In": lambda labels: labels.get(key) in values,
-        "NotIn": lambda labels: labels.get(key) not in values,
-        "Exists": lambda labels: key in labels,
-        "DoesNotExist": lambda labels: key not in labels,
-    }
-    return holds[requirement.operator]
+    holds: Callable[[Review], bool]
+    words: Callable[[Review], str]
 
 
 def conditions_of(match: Match) -> tuple[Condition, ...]:
     """Return what must hold of a review for *match*, the cheapest first; what would always hold is left out."""
     conditions: list[Condition] = []
     if match.kinds:
-        kinds = frozenset(match.kinds)
-        conditions.append(lambda review: review.kind in kinds)
+        conditions.append(_one_of("kinds", match.kinds, lambda review: review.kind))
     if match.operations:
-        operations = frozenset(match.operations)
-        conditions.append(lambda review: review.operation in operations)
+        conditions.append(_one_of("operations", match.operations, lambda review: review.operation))
     if match.namespaces != Names():
-        namespace_fits = _included(match.namespaces)
-        conditions.append(lambda review: namespace_fits((review.namespace,)))
+        conditions.append(_names("namespaces", match.namespaces, lambda review: (review.namespace,)))
     if match.users != Names():
-        user_fits = _included(match.users)
-        conditions.append(lambda review: user_fits((review.user.username,)))
+        conditions.append(_names("users", match.users, lambda review: (review.user.username,)))
     if match.groups != Names():
-        groups_fit = _included(match.groups)
-        conditions.append(lambda review: groups_fit(review.user.groups or ()))
-    if match.object_selector != LabelSelector():
-        labels_fit = label_matcher(match.object_selector)
-        conditions.append(lambda review: labels_fit(review.workload.metadata.labels or {}))
+        conditions.append(_names("groups", match.groups, lambda review: review.user.groups or ()))
+    conditions.extend(_labels(match.object_selector))
     return tuple(conditions)
 
 
-def _included(names: Names) -> Callable[[Iterable[str]], bool]:
-    """Return whether one of some names is included and none is excluded."""
+def not_one_of(field: str, given: Iterable[str], wanted: Iterable[str]) -> str:
+    """Return in words that of what is *given* nothing is *wanted* by *field*."""
+    names = [show(name) for name in given]
+    one_of = f"one of {', '.join(map(show, wanted))}"
+    if len(names) == 1:
+        return f"{field}: {names[0]} is not {one_of}"
+    return f"{field}: none of {', '.join(names)} is {one_of}" if names else f"{field}: none is {one_of}"
+
+
+def show(name: str) -> str:
+    """Return *name* for a message of one line; the empty one in quotes."""
+    return one_line(name) or '""'
+
+
+def _one_of(field: str, wanted: tuple[str, ...], given: Callable[[Review], str]) -> Condition:
+    """Return that what is *given* is one of *wanted*."""
+    known = frozenset(wanted)
+    return Condition(lambda review: given(review) in known, lambda review: not_one_of(field, [given(review)], wanted))
+
+
+def _names(field: str, names: Names, given: Callable[[Review], Iterable[str]]) -> Condition:
+    """Return that one of the names *given* is included and none is excluded."""
     included, excluded = name_matcher(names.include), name_matcher(names.exclude)
     everyone = "*" in names.include
-    return lambda given: (everyone or any(map(included, given))) and not any(map(excluded, given))
+
+    def holds(review: Review) -> bool:
+        found = given(review)
+        return (everyone or any(map(included, found))) and not any(map(excluded, found))
+
+    def words(review: Review) -> str:
+        found = given(review)
+        barred = [show(name) for name in found if excluded(name)]
+        if barred:
+            return f"{field}: {' and '.join(barred)} {'is' if len(barred) == 1 else 'are'} excluded"
+        return not_one_of(field, found, names.include)
+
+    return Condition(holds, words)
+
+
+def _labels(selector: LabelSelector) -> Iterator[Condition]:
+    """Yield what *selector* asks of labels (apimachinery, pkg/apis/meta/v1/helpers.go, LabelSelectorAsSelector)."""
+    for key, value in selector.match_labels.items():
+        yield _label(key, frozenset((value,)).__contains__, f"is not {show(value)}")
+    for requirement in selector.match_expressions:
+        yield _required(requirement)
+
+
+def _required(requirement: Requirement) -> Condition:
+    key, values = requirement.key, frozenset(requirement.values)
+    one_of = f"one of {', '.join(map(show, requirement.values))}"
+    conditions = {
+        "In": _label(key, lambda value: value in values, f"is not {one_of}"),
+        "NotIn": _label(key, lambda value: value not in values, f"is {one_of}"),
+        "Exists": _label(key, lambda value: value is not None, "must be there"),
+        "DoesNotExist": _label(key, lambda value: value is None, "must not be there"),
+    }
+    return conditions[requirement.operator]
+
+
+def _label(key: str, holds: Callable[[str | None], bool], words: str) -> Condition:
+    """Return that *holds* is true of the value of the label *key*, None where it is absent."""
+    why_not = f"objectSelector: label {show(key)} {words}"
+    return Condition(lambda review: holds((review.workload.metadata.labels or {}).get(key)), lambda _: why_not)

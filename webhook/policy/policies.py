@@ -12,19 +12,28 @@ from webhook.checks import CHECKS
 from webhook.checks.check import Check
 from webhook.model.decision import ExceptionUse, Finding, Mode, PolicyUse
 from webhook.model.image import Image, InvalidReferenceError, parse_image
+from webhook.model.pattern import Matcher, image_matcher, name_matcher
 from webhook.model.review import Review
 from webhook.policy import schema
-from webhook.policy.match import Condition, Matcher, conditions_of, image_matcher, name_matcher
+from webhook.policy.match import Condition, conditions_of, not_one_of
 from webhook.policy.owner import identities
 
 
 class PolicyCheck(Struct, frozen=True):
-    """A configured check of a policy and what its violations do, in pods and in pod templates."""
+    """A configured check of a policy and what its violations do, in pods and in pod templates.
+
+    `options` are those it was configured with.
+    """
 
     id: str
     mode: Mode
     template_mode: Mode
     check: Check
+    options: Struct = schema.Format()
+
+    def mode_for(self, review: Review) -> Mode:
+        """Return what a violation of *review* does at most."""
+        return self.mode if review.workload.is_pod else self.template_mode
 
 
 class Policy(Struct, frozen=True):
@@ -37,7 +46,14 @@ class Policy(Struct, frozen=True):
 
     def matches(self, review: Review) -> bool:
         """Whether the policy applies to *review*."""
-        return all(condition(review) for condition in self.conditions)
+        for condition in self.conditions:  # noqa: SIM110  # all() makes a generator, which takes longer than the conditions
+            if not condition.holds(review):
+                return False
+        return True
+
+    def why_not(self, review: Review) -> tuple[str, ...]:
+        """Return in words why the policy does not apply to *review*; nothing where it does."""
+        return tuple(condition.words(review) for condition in self.conditions if not condition.holds(review))
 
 
 class PolicyException(Struct, frozen=True):
@@ -45,25 +61,65 @@ class PolicyException(Struct, frozen=True):
 
     use: ExceptionUse
     until: datetime
+    match: schema.ExceptionMatch
     checks: frozenset[str]
-    kinds: frozenset[str]
     names: Matcher
     containers: Matcher | None
     images: tuple[Callable[[Image], bool], ...]
 
     def applies(self, review: Review, now: datetime) -> bool:
         """Whether the exception is for the workload of *review*, or one it was made from, and has not ended."""
-        if now >= self.until or review.namespace != self.use.namespace:
-            return False
-        return any((not self.kinds or kind in self.kinds) and self.names(name) for kind, name in identities(review))
+        return review.namespace == self.use.namespace and not self.has_ended(now) and self.is_for(review)
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether *now* is past its end."""
+        return now >= self.until
+
+    def is_for(self, review: Review) -> bool:
+        """Whether the workload of *review*, or one it was made from, is of its kinds and names."""
+        kinds = self.match.kinds
+        return any((not kinds or kind in kinds) and self.names(name) for kind, name in identities(review))
 
     def excuses(self, check: str, finding: Finding) -> bool:
         """Whether a finding of *check* is excused, for a review that the exception applies to."""
-        if check not in self.checks:
-            return False
-        if self.containers and not (finding.container and self.containers(finding.container.name)):
-            return False
+        return check in self.checks and self.has_container(finding) and self.has_image(finding)
+
+    def has_container(self, finding: Finding) -> bool:
+        """Whether *finding* is about one of its containers; true of any where it names none."""
+        return self.containers is None or (finding.container is not None and self.containers(finding.container.name))
+
+    def has_image(self, finding: Finding) -> bool:
+        """Whether *finding* is about one of its images; true of any where it names none."""
         return not self.images or _image_fits(self.images, finding)
+
+    def why_not(self, review: Review, now: datetime) -> tuple[str, ...]:
+        """Return in words why the exception does not apply to *review*; nothing where it does."""
+        reasons = []
+        if review.namespace != self.use.namespace:
+            reasons.append(not_one_of("namespace", [review.namespace], [self.use.namespace]))
+        if self.has_ended(now):
+            reasons.append(f"until: it ended on {self.use.until}")
+        if not self.is_for(review):
+            kinds, workloads = self.match.kinds, identities(review)
+            names = [name for kind, name in workloads if not kinds or kind in kinds]
+            if names:
+                reasons.append(not_one_of("names", names, self.match.names))
+            else:
+                reasons.append(not_one_of("kinds", [kind for kind, _ in workloads], kinds))
+        return tuple(reasons)
+
+    def why_not_excused(self, check: str, finding: Finding) -> tuple[str, ...]:
+        """Return in words why a finding of *check* is not excused, for a review that the exception applies to."""
+        reasons = []
+        if check not in self.checks:
+            reasons.append(not_one_of("checks", [check], sorted(self.checks)))
+        if not self.has_container(finding):
+            name = [finding.container.name] if finding.container else []
+            reasons.append(not_one_of("containers", name, self.match.containers))
+        if not self.has_image(finding):
+            reference = _image_of(finding)
+            reasons.append(not_one_of("images", [reference] if reference else [], self.match.images))
+        return tuple(reasons)
 
 
 class PolicySet(Struct, frozen=True):
@@ -91,7 +147,7 @@ def policy_of(document: schema.ClusterPolicy) -> Policy:
         if settings is not UNSET:
             own = mode if settings.mode is UNSET else schema.mode_of(settings.mode)
             check = CHECKS[field.encode_name]
-            checks.append(PolicyCheck(check.id, own, min(own, controllers), check.configure(settings)))
+            checks.append(PolicyCheck(check.id, own, min(own, controllers), check.configure(settings), settings))
     return Policy(
         use=PolicyUse(document.metadata.name, content_hash(document)),
         conditions=conditions_of(spec.match),
@@ -113,8 +169,8 @@ def exception_of(document: schema.PolicyException) -> PolicyException:
             ticket="" if spec.ticket is UNSET else spec.ticket,
         ),
         until=spec.until,
+        match=match,
         checks=frozenset(spec.checks),
-        kinds=frozenset(match.kinds),
         names=name_matcher(match.names),
         containers=name_matcher(match.containers) if match.containers else None,
         images=tuple(image_matcher(pattern) for pattern in match.images),
@@ -127,9 +183,12 @@ def content_hash(document: Any) -> str:
 
 
 def _image_fits(patterns: tuple[Callable[[Image], bool], ...], finding: Finding) -> bool:
-    reference = finding.image or (finding.container and finding.container.image)
     try:
-        image = parse_image(reference or "")
+        image = parse_image(_image_of(finding))
     except InvalidReferenceError:
         return False
     return any(fits(image) for fits in patterns)
+
+
+def _image_of(finding: Finding) -> str:
+    return finding.image or (finding.container and finding.container.image) or ""

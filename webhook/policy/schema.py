@@ -28,7 +28,10 @@ KindName = Literal[
 ]
 # RFC 1123 subdomain, as Kubernetes asks of the names of most objects; Python's $ alone would take a last newline.
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{_LABEL}(\.{_LABEL})*$(?!\n)")]
+_DNS_NAME = "a DNS name: lower-case letters, digits, '-' and '.', a letter or digit at each end of every part"
+Name = Annotated[
+    str, Meta(min_length=1, max_length=253, pattern=rf"^{_LABEL}(\.{_LABEL})*$(?!\n)", extra={"expected": _DNS_NAME})
+]
 Pattern = Annotated[str, Meta(min_length=1, max_length=512)]
 Text = Annotated[str, Meta(min_length=1, max_length=1024)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(min_length=1)]

@@ -4,10 +4,8 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
-from msgspec import Struct
 
 from webhook.denials.log import DenialLog
 from webhook.denials.record import record_of, verdict_of
@@ -36,14 +34,6 @@ class BadRequestError(ValueError):
         return msgspec.json.encode({"reason": str(self)})
 
 
-class Clock(Struct, frozen=True):
-    """The facts that need no cluster: the time."""
-
-    def now(self) -> datetime:
-        """Return the time in UTC."""
-        return datetime.now(UTC)
-
-
 class Admission:
     """Answers reviews by the policies in force."""
 
@@ -52,16 +42,16 @@ class Admission:
         policies: Callable[[], PolicyState],
         log: DenialLog,
         metrics: Metrics,
+        facts: Facts,
         *,
         cluster: str = "",
-        facts: Facts | None = None,
     ) -> None:
-        """Judge by what *policies* returns at each review; write to *log* and count in *metrics*."""
+        """Judge by what *policies* returns at each review, and *facts*; write to *log* and count in *metrics*."""
         self._policies = policies
         self._denials = log
         self._metrics = metrics
         self._cluster = cluster
-        self._facts: Facts = facts or Clock()
+        self._facts = facts
 
     def answer(self, content_type: str, body: bytes) -> bytes:
         """Return the AdmissionReview that answers *body*; raises BadRequestError where that is no review."""

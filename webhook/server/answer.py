@@ -64,7 +64,8 @@ def denial(review: Review, decision: Decision) -> str:
     name = review.name or review.workload.metadata.generate_name
     count = f"{len(violations)} violation{'s' if len(violations) > 1 else ''}"
     lines = [f"podgate refuses {review.kind} {name}: {count}"]
-    lines += [f"  {violation}" for violation in violations]
+    for violation in violations:
+        lines += [f"  {violation}", *(f"    {detail}" for detail in violation.finding.details)]
     lines += ["to fix:"]
     lines += [f"  {fix}" for fix in dict.fromkeys(violation.finding.fix for violation in violations)]
     lines += [f"exceptions: {contact}" for contact in decision.contacts]

@@ -7,7 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from webhook import __version__
 from webhook.denials.record import Verdict
 from webhook.model.decision import Decision
+from webhook.model.report import EvidenceState
 from webhook.model.review import WORKLOAD_KINDS
+from webhook.reports.index import IndexState
 
 # Seconds. A verdict takes some tens of microseconds; the API server waits for at most 30 s, 10 s by default.
 BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 10)
@@ -52,12 +54,18 @@ class Metrics:
         self._violation = lru_cache(maxsize=4096)(self._violations.labels)
         for result in ("success", "failure"):
             self._reloads.labels(result)
+        self._evidence = _Evidence(registry)
 
     def count_review(self, verdict: Verdict, operation: str, kind: str, decision: Decision) -> None:
         """Count an answered review. Kinds that podgate does not know are one, so that the series stay few."""
         self._review(verdict, operation, kind if kind in _KINDS else "other").inc()
         for violation in decision.violations:
             self._violation(violation.policy, violation.check, str(violation.mode)).inc()
+        self._evidence.count(decision)
+
+    def set_reports(self, state: IndexState) -> None:
+        """Tell how many reports are held, of when, and whether the store could be read."""
+        self._evidence.set_reports(state)
 
     def count_load(self, *, success: bool, policies: int, exceptions: int) -> None:
         """Count a reading of the policies and what is in force after it."""
@@ -65,6 +73,44 @@ class Metrics:
         self._reload_good.set(success)
         self._policies.set(policies)
         self._exceptions.set(exceptions)
+
+
+class _Evidence:
+    """The metrics of image reports and of what was looked up in them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        lookups = Counter(
+            "podgate_evidence_lookups", "What was known of the images asked about.", ["state"], registry=registry
+        )
+        self._reports = Gauge("podgate_reports", "Image reports held in memory.", registry=registry)
+        self._reports_left_out = Gauge(
+            "podgate_reports_left_out", "Image reports in the store that memory has no room for.", registry=registry
+        )
+        self._newest_report = Gauge(
+            "podgate_report_newest_timestamp_seconds",
+            "When the newest scan was made; 0 for none.",
+            registry=registry,
+        )
+        self._oldest_report = Gauge(
+            "podgate_report_oldest_timestamp_seconds",
+            "When the oldest scan was made; 0 for none.",
+            registry=registry,
+        )
+        self._reports_good = Gauge(
+            "podgate_report_store_readable", "1 if the last look at the store of reports worked.", registry=registry
+        )
+        self._lookups = {state: lookups.labels(state.value) for state in EvidenceState}
+
+    def count(self, decision: Decision) -> None:
+        for evidence in decision.evidence:
+            self._lookups[evidence.state].inc()
+
+    def set_reports(self, state: IndexState) -> None:
+        self._reports.set(state.held)
+        self._reports_left_out.set(state.left_out)
+        self._newest_report.set(state.newest.timestamp() if state.newest else 0)
+        self._oldest_report.set(state.oldest.timestamp() if state.oldest else 0)
+        self._reports_good.set(not state.error)
 
 
 _KINDS = frozenset(WORKLOAD_KINDS)

@@ -24,6 +24,9 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from webhook.denials.log import DenialLog
 from webhook.denials.sinks import DescriptorSink, FileSink, Sink
 from webhook.policy.reload import PolicyFolder, PolicyState
+from webhook.reports.facts import ImageFacts
+from webhook.reports.index import ReportIndex
+from webhook.reports.sqlite import SqliteReports
 from webhook.server.admission import Admission, BadRequestError
 from webhook.server.app import LONGEST_BODY, admission_app, health_app
 from webhook.server.certificate import ServingCertificate
@@ -62,6 +65,8 @@ class WorkerSettings(Struct, frozen=True):
     host: str
     port: int
     policies: Path
+    reports: Path
+    reports_bytes: int
     cluster: str
     plain_host: str
     plain_port: int
@@ -79,17 +84,32 @@ class Worker:
         self._metrics = metrics = Metrics()
         metrics.certificate_expiry.set(settings.certificate.not_after.timestamp())
         self._policies = PolicyFolder(settings.policies, on_load=self._count_load)
+        self._reports = ReportIndex(
+            SqliteReports(settings.reports), settings.reports_bytes, on_look=metrics.set_reports
+        )
         self._denials = DenialLog(
             settings.denials.sink(),
             log_allowed=settings.denials.log_allowed,
             on_failure=metrics.log_failures.inc,
         )
         self._denials.probe()
-        self._admission = Admission(lambda: self._policies.state, self._denials, metrics, cluster=settings.cluster)
+        facts = ImageFacts(self._reports)
+        self._admission = Admission(
+            lambda: self._policies.state, self._denials, metrics, facts, cluster=settings.cluster
+        )
         self._app = admission_app(self._admission)
-        readiness = Readiness([self._serving, self._policies_readable, self._certificate_valid, self._log_writable])
+        readiness = Readiness(
+            [
+                self._serving,
+                self._policies_readable,
+                self._reports_readable,
+                self._certificate_valid,
+                self._log_writable,
+            ]
+        )
         serve_plain(health_app(readiness, metrics.registry), settings.plain_host, settings.plain_port)
         self._policies.watch()
+        self._reports.watch()
         Thread(target=self._await_drain, args=(draining,), name="drain", daemon=True).start()
         Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
@@ -152,6 +172,12 @@ class Worker:
         count = f"in force: policies {len(state.policies.policies)}, exceptions {len(state.policies.exceptions)}"
         detail = "; ".join((count, *state.errors))
         return Condition("policies", not state.errors, detail, required=not state.complete)
+
+    def _reports_readable(self) -> Condition:
+        state = self._reports.state
+        left_out = f", {state.left_out} more in the store than memory has room for" if state.left_out else ""
+        detail = "; ".join(filter(None, (f"held: {state.held}{left_out}", state.error)))
+        return Condition("reports", not state.error and not state.left_out, detail, required=not state.complete)
 
     def _certificate_valid(self) -> Condition:
         certificate = self._settings.certificate

@@ -1,0 +1,93 @@
+"""The verdict on a manifest: on the object itself and on what controllers make of it, told as one."""
+
+from msgspec import Struct
+
+from webhook.evaluate import evaluate
+from webhook.manifests.read import Manifest
+from webhook.manifests.review import Asking, reviews_of
+from webhook.model.decision import Decision, Excused, Finding, Mode, Violation
+from webhook.model.facts import Facts
+from webhook.model.report import Evidence
+from webhook.policy.policies import PolicySet
+
+Key = tuple[str, str, str, str, str]
+
+
+class Judged(Struct, frozen=True):
+    """A finding in a manifest: `mode` is the hardest that it does, to the object or to what controllers make of it.
+
+    `own` is what it does when the object itself is applied, None where it is found in its pods only.
+    """
+
+    policy: str
+    check: str
+    mode: Mode
+    own: Mode | None
+    finding: Finding
+    line: int
+
+
+class ManifestVerdict(Struct, frozen=True):
+    """What becomes of an object: what was found, by line, and what exceptions excused."""
+
+    manifest: Manifest
+    namespace: str
+    name: str
+    findings: tuple[Judged, ...]
+    excused: tuple[Excused, ...]
+    evidence: tuple[Evidence, ...]
+    contacts: tuple[str, ...]
+
+    @property
+    def mode(self) -> Mode | None:
+        """The hardest that any finding does; None where nothing was found."""
+        return max((judged.mode for judged in self.findings), default=None)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the object itself is refused."""
+        return any(judged.own is Mode.ENFORCE for judged in self.findings)
+
+
+def judge(manifest: Manifest, policies: PolicySet, facts: Facts, asking: Asking) -> ManifestVerdict:
+    """Return the verdict on *manifest*, a workload; raises DocumentError where it cannot be read as one."""
+    reviews = reviews_of(manifest, asking)
+    decisions = [evaluate(review, policies, facts) for review in reviews]
+    own = {_key(violation): violation.mode for violation in decisions[0].violations}
+    hardest: dict[Key, Violation] = {}
+    for violation in (violation for decision in decisions for violation in decision.violations):
+        key = _key(violation)
+        if key not in hardest or violation.mode > hardest[key].mode:
+            hardest[key] = violation
+    excused = {_key(each.violation): each for decision in decisions for each in decision.excused}
+    findings = [
+        Judged(
+            policy=violation.policy,
+            check=violation.check,
+            mode=violation.mode,
+            own=own.get(key),
+            finding=violation.finding,
+            line=manifest.place(violation.finding.path).line,
+        )
+        for key, violation in hardest.items()
+    ]
+    return ManifestVerdict(
+        manifest=manifest,
+        namespace=reviews[0].namespace,
+        name=reviews[0].name,
+        findings=tuple(sorted(findings, key=lambda judged: judged.line)),
+        excused=tuple(each for key, each in excused.items() if key not in hardest),
+        evidence=_evidence(decisions),
+        contacts=tuple(dict.fromkeys(contact for decision in decisions for contact in decision.contacts)),
+    )
+
+
+def _key(violation: Violation) -> Key:
+    """Return what makes the finding about an object and that about its pods one."""
+    finding = violation.finding
+    return violation.policy, violation.check, finding.path, finding.message, finding.fix
+
+
+def _evidence(decisions: list[Decision]) -> tuple[Evidence, ...]:
+    said = {(each.image, each.platform, each.state): each for decision in decisions for each in decision.evidence}
+    return tuple(said.values())
