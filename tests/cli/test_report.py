@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from tests.image_reports import full_report
 from tests.trivy_reports import SAMPLES, image_digest, image_tag, trivy_report, write_reports
-from webhook.cli.report import report
+from webhook.cli import main
 from webhook.cli.tables import SEVERITY_COLOURS, columns, show_age, show_count, track
 from webhook.model.report import FullReport
 from webhook.reports.sqlite import SqliteReports
@@ -36,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqliteReports:
 
 
 def run(*words: object, given: bytes = b"", code: int = 0) -> Result:
-    result = CliRunner().invoke(report, [str(word) for word in words], input=given, prog_name="podgate report")
+    result = CliRunner().invoke(main, ["report", *map(str, words)], input=given, prog_name="podgate")
     assert result.exit_code == code, result.output
     return result
 
@@ -154,10 +154,21 @@ def test_the_same_report_again_is_kept(store: SqliteReports) -> None:
 def test_a_later_scan_replaces(store: SqliteReports) -> None:
     run("import", "-", given=text())
 
-    result = run("import", "-", given=text(CreatedAt="2099-01-01T00:00:00Z"))
+    result = run("import", "-", given=text(CreatedAt=NOW.isoformat()))
 
     assert result.stdout.startswith("replaced ")
-    assert next(store.reports()).scanned_at.year == 2099
+    assert next(store.reports()).scanned_at == NOW
+
+
+def test_a_scan_in_the_future_is_refused_and_clocks_may_differ_a_little(store: SqliteReports) -> None:
+    soon, later = (NOW + timedelta(minutes=minutes) for minutes in (30, 120))
+
+    refused = run("import", "-", given=text(CreatedAt=later.isoformat()), code=1)
+    assert "scanned in the future" in refused.stderr
+    assert list(store.reports()) == []
+
+    run("import", "-", given=text(CreatedAt=soon.isoformat()))
+    assert [report.scanned_at for report in store.reports()] == [soon]
 
 
 def test_an_unscannable_image_is_said_to_be(store: SqliteReports) -> None:

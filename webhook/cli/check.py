@@ -63,7 +63,7 @@ class Options(Struct, frozen=True, kw_only=True):
     show_default="podgate/reports.db in the user's data folder",
     help="The store of image reports; or a file or folder of what trivy image --format json writes.",
 )
-@click.option("--namespace", default="default", show_default=True, help="Where objects go that name no namespace.")
+@click.option("--namespace", "-n", default="default", show_default=True, help="Where objects go that name no namespace.")
 @click.option("--user", default=USER, show_default=True, help="Who is said to apply them.")
 @click.option("--group", "groups", multiple=True, help="A group of that user; repeatable. system:authenticated is one.")
 @click.option(
@@ -113,7 +113,9 @@ def check(**given: Any) -> None:
     exit_code = exit_code_of(outcome, options.fail_on)
     if not options.quiet:
         _show(outcome, options, exit_code)
-    tell(outcome)
+        _note(outcome)
+    for problem in outcome.problems:
+        click.echo(f"error: {problem}", err=True)
     sys.exit(exit_code)
 
 
@@ -146,22 +148,20 @@ def exit_code_of(outcome: Outcome, fail_on: str) -> int:
     return FINDINGS if fail_on != NEVER and max(found, default=-1) >= Mode[fail_on.upper()] else CLEAN
 
 
-def tell(outcome: Outcome) -> None:
-    """Say on standard error what was left out and what could not be judged."""
-    for note in outcome.notes:
-        click.echo(f"note: {note}", err=True)
-    if not (outcome.verdicts or outcome.problems):
-        click.echo("note: no workload was found, so nothing was judged", err=True)
-    for problem in outcome.problems:
-        click.echo(f"error: {problem}", err=True)
-
-
 def _show(outcome: Outcome, options: Options, exit_code: int) -> None:
     """Print *outcome*; colours for terminals only, and for none where NO_COLOR is set."""
     if options.output == "text":
         click.echo("\n".join(as_text(outcome)), color=False if os.environ.get("NO_COLOR") else None)
     else:
         click.echo(as_json(outcome, exit_code) if options.output == "json" else as_sarif(outcome, exit_code))
+
+
+def _note(outcome: Outcome) -> None:
+    """Say on standard error what was left out."""
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
+    if not (outcome.verdicts or outcome.problems):
+        click.echo("note: no workload was found, so nothing was judged", err=True)
 
 
 def _with_progress(files: list[str]) -> Iterator[str]:

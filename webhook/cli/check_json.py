@@ -1,13 +1,12 @@
 """The JSON of `podgate check --output json`: one object, for programs; fields are added to it, never changed."""
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from webhook.denials.record import EvidenceEntry, VulnerabilityEntry
+from webhook.denials.record import EvidenceEntry, VulnerabilityEntry, evidence_entry, vulnerability_entries
 from webhook.manifests.files import Outcome, Problem
 from webhook.manifests.judge import Judged, ManifestVerdict
 from webhook.model.decision import ExceptionUse, Excused, Mode
-from webhook.model.report import Evidence, Vulnerability
 
 
 class Json(Struct, frozen=True, rename="camel"):
@@ -128,7 +127,7 @@ def _workload(verdict: ManifestVerdict) -> Workload:
         verdict=_verdict(verdict),
         findings=tuple(map(_finding, verdict.findings)),
         excused=tuple(_excused(verdict, excused) for excused in verdict.excused),
-        evidence=tuple(map(_evidence, verdict.evidence)),
+        evidence=tuple(map(evidence_entry, verdict.evidence)),
         contacts=verdict.contacts,
     )
 
@@ -151,7 +150,7 @@ def _finding(judged: Judged) -> Finding:
         message=finding.message,
         fix=finding.fix,
         details=finding.details,
-        vulnerabilities=tuple(map(_vulnerability, finding.vulnerabilities)),
+        vulnerabilities=vulnerability_entries(finding),
     )
 
 
@@ -165,23 +164,4 @@ def _excused(verdict: ManifestVerdict, excused: Excused) -> ExcusedFinding:
         line=verdict.manifest.place(path).line,
         message=violation.finding.message,
         exception=excused.exception,
-    )
-
-
-def _vulnerability(vulnerability: Vulnerability) -> VulnerabilityEntry:
-    known = structs.asdict(vulnerability) | {"severity": str(vulnerability.severity)}
-    return VulnerabilityEntry(**{name: known[name] for name in VulnerabilityEntry.__struct_fields__})
-
-
-def _evidence(evidence: Evidence) -> EvidenceEntry:
-    report = evidence.report
-    return EvidenceEntry(
-        image=evidence.image,
-        platform=evidence.platform,
-        state=evidence.state.value,
-        digest=evidence.digest,
-        by_tag=evidence.by_tag,
-        report=report.id if report else None,
-        scanned_at=report.scanned_at if report else None,
-        database_updated_at=report.database_updated_at if report else None,
     )

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from webhook.cli.report_output import show_image, show_report
 from webhook.cli.tables import track
 from webhook.model.quote import one_line
 from webhook.model.report import FullReport, Report
+from webhook.reports.facts import utc_now
 from webhook.reports.sqlite import SqliteReports
 from webhook.reports.store import Outcome, ReportStore, StoreError
 from webhook.reports.trivy import Given, ReportError, read_database_time, read_report, read_report_text
@@ -27,6 +28,7 @@ SUFFIXES = (".json", ".json.gz")
 # A commit waits for the disk: several files share one, as long as nobody waits long for an acknowledgement.
 BATCH_FILES = 64
 _BATCH_SECONDS = 0.2
+_CLOCKS_APART = timedelta(hours=1)  # clocks of two machines that both mean well
 _BATCH_BYTES = 16 * 1024 * 1024
 
 
@@ -146,7 +148,9 @@ class Import:
         """Add *file* to the batch, or say what is wrong with it."""
         try:
             text = _read(file)
-            self._batch.add(read_report(text, self._given), len(text))
+            reports = read_report(text, self._given)
+            _refuse_future(reports)
+            self._batch.add(reports, len(text))
         except (ReportError, OSError) as error:
             self.fail(file, error)
 
@@ -167,6 +171,14 @@ class Import:
             self.counts["kept" if set(of_file) == {Outcome.KEPT} else "imported"] += 1
             lines += [_acknowledgement(full.report, outcome) for full, outcome in zip(reports, of_file, strict=True)]
         click.echo("\n".join(lines))
+
+
+def _refuse_future(reports: Sequence[FullReport]) -> None:
+    """Raise ReportError where a scan is of a time to come: it would never be old, and no later scan would count."""
+    for full in reports:
+        if full.report.scanned_at > utc_now() + _CLOCKS_APART:
+            msg = f"scanned in the future, at {full.report.scanned_at:%Y-%m-%dT%H:%M:%SZ}: a clock is wrong"
+            raise ReportError(msg)
 
 
 def _acknowledgement(report: Report, outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from webhook.model.decision import Decision, ExceptionUse, Finding, Mode, PolicyUse, Violation
+from webhook.model.decision import Decision, ExceptionUse, Excused, Finding, Mode, PolicyUse, Violation
 from webhook.model.report import Evidence, Severity
 from webhook.model.review import Review
 
@@ -139,15 +139,9 @@ def record_of(  # noqa: PLR0913  # each is a part of the record
         groups=review.user.groups or (),
         policies=decision.policies,
         violations=tuple(map(_violation_entry, decision.violations)),
-        excused=tuple(
-            ExcusedEntry(
-                v.policy, v.check, v.finding.path, v.finding.message, excused.exception, _vulnerabilities(v.finding)
-            )
-            for excused in decision.excused
-            for v in (excused.violation,)
-        ),
+        excused=tuple(map(_excused_entry, decision.excused)),
         images=tuple(use.reference for use in review.workload.image_uses() if use.reference),
-        evidence=tuple(map(_evidence_entry, decision.evidence)),
+        evidence=tuple(map(evidence_entry, decision.evidence)),
         duration_microseconds=duration_microseconds,
         error=error,
     )
@@ -162,11 +156,24 @@ def _violation_entry(violation: Violation) -> ViolationEntry:
         finding.path,
         finding.message,
         finding.fix,
-        _vulnerabilities(finding),
+        vulnerability_entries(finding),
     )
 
 
-def _vulnerabilities(finding: Finding) -> tuple[VulnerabilityEntry, ...]:
+def _excused_entry(excused: Excused) -> ExcusedEntry:
+    violation, finding = excused.violation, excused.violation.finding
+    return ExcusedEntry(
+        violation.policy,
+        violation.check,
+        finding.path,
+        finding.message,
+        excused.exception,
+        vulnerability_entries(finding),
+    )
+
+
+def vulnerability_entries(finding: Finding) -> tuple[VulnerabilityEntry, ...]:
+    """Return the vulnerabilities that *finding* is about."""
     return tuple(
         VulnerabilityEntry(
             each.id, _SEVERITIES[each.severity], each.package, each.installed, each.fixed, each.status, each.path
@@ -175,7 +182,8 @@ def _vulnerabilities(finding: Finding) -> tuple[VulnerabilityEntry, ...]:
     )
 
 
-def _evidence_entry(evidence: Evidence) -> EvidenceEntry:
+def evidence_entry(evidence: Evidence) -> EvidenceEntry:
+    """Return *evidence* without the report itself."""
     report = evidence.report
     return EvidenceEntry(
         evidence.image,

@@ -2,7 +2,7 @@
 
 That is little: checks read an unset field as what it means in Kubernetes. A null is an unset field, and where it is an
 item of a list an empty one, as Go's decoder has it. Policies may match by labels, and an object of two kinds that has
-none takes those of its template (k8s.io/kubernetes v1.37, pkg/apis/batch/v1/defaults.go and pkg/apis/core/v1/defaults.go).
+none takes those of its template (k8s.io/kubernetes v1.37, pkg/apis/batch/v1/defaults.go, pkg/apis/core/v1/defaults.go).
 """
 
 from typing import Any

@@ -95,14 +95,14 @@ class SqliteFile:
                 return
             before = None if self._may_write() else self.state()
             with self._connected(_mode(before)) as file, self._tables(file) as db:
-                db.execute("BEGIN")
                 yield db
             if before is not None and before != self.state():
                 raise StoreError(self.path, "changed while it was read")
 
     @contextmanager
     def _tables(self, db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-        """Give *db*, or an empty store where it has no tables yet."""
+        """Give *db* in a transaction, or an empty store where it has no tables yet."""
+        db.execute("BEGIN")
         if self._is_prepared(db):
             self._existed = True
             yield db
@@ -123,17 +123,22 @@ class SqliteFile:
             yield db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        """Make the tables where there are none yet; one of several processes does."""
+        """Make the tables where there are none yet; the first of several processes does."""
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table, and of no effect after it
+        db.execute("BEGIN IMMEDIATE")
         if not self._is_prepared(db):
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            db.execute("BEGIN IMMEDIATE")
-            if not self._is_prepared(db):
-                _create(db)
-            db.execute("COMMIT")
-        db.execute("PRAGMA journal_mode = WAL")
+            _create(db)
+        db.execute("COMMIT")
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # Somebody reads just now, for which SQLite does not wait. Whoever writes next makes the log: until then
+            # readers and writers are as safe, and wait for each other.
+            if not _is_busy(error):
+                raise
 
     def _is_prepared(self, db: sqlite3.Connection) -> bool:
-        """Return whether there are tables yet; raises StoreError where they are not ours."""
+        """Return whether there are tables yet, in the transaction of *db*; raises StoreError where they are not ours."""
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -158,12 +163,20 @@ class SqliteFile:
             raise StoreError(self.path, f"a report in it is damaged: {error}") from error
 
     def _reason(self, error: sqlite3.Error) -> str:
-        code = getattr(error, "sqlite_errorname", "")  # an error of Python's own has none
-        if code.startswith("SQLITE_BUSY"):
+        code = _code(error)
+        if _is_busy(error):
             return f"another process has been writing for {self._patience:g} s"
         if code == "SQLITE_NOTADB":
             return "not a store of reports, nor any file of SQLite"
         return f"{error} ({code})" if code else str(error)
+
+
+def _code(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", "")  # an error of Python's own has none
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return _code(error).startswith("SQLITE_BUSY")
 
 
 def _mode(unwritable: FileState | None) -> str:
