@@ -120,6 +120,17 @@ def test_output_of_helm_names_the_template_and_can_come_by_a_pipe() -> None:
     assert done.stdout.splitlines()[1].startswith(f"  deny     {IMAGE} (line 14): ")
 
 
+def test_escape_sequences_of_a_manifest_do_not_reach_the_terminal() -> None:
+    name = '"a\\e[2J"'
+    write(a=POD.replace("one}", f"{name}}}").replace("nginx:1.29.3", name), b=f"{name}: 1\n{name}: 2\n")
+
+    done = check("a.yaml", "b.yaml")
+
+    assert done.stdout.startswith("a.yaml:1: Pod default/a\\x1b[2J: refused\n")
+    assert done.stderr == "error: b.yaml:2:1: the key a\\x1b[2J stands here twice\n"
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_nothing_but_errors_is_printed_where_quiet_is_asked_for() -> None:
     write(a=DEPLOYMENT, b="a: 1")
 

@@ -230,7 +230,8 @@ def test_wrong_usage_of_import_is_said(words: tuple[str, ...], message: str, sto
     assert list(store.reports()) == []
 
 
-def test_a_store_that_takes_nothing_ends_the_import(store: SqliteReports, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_a_store_that_takes_nothing_ends_the_import(tmp_path: Path) -> None:
     (tmp_path / "reports.db").write_text("no store" * 1000)
     files = write_reports(tmp_path / "reports", 3)
 
@@ -241,7 +242,6 @@ def test_a_store_that_takes_nothing_ends_the_import(store: SqliteReports, tmp_pa
         "3 of 3 files were not imported\n"
         f"Error: {tmp_path}/reports.db: not a store of reports, nor any file of SQLite\n"
     )
-    assert SqliteReports(tmp_path / "reports.db") is not store
 
 
 def test_the_store_is_in_the_users_data_folder_where_nothing_else_is_said(
@@ -572,15 +572,13 @@ def test_gc_gives_space_back(store: SqliteReports, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("list",), ("show", "app"), ("delete", "app"), ("gc", "--older-than=1d")])
-def test_what_is_no_store_is_said_by_every_command(
-    store: SqliteReports, tmp_path: Path, words: tuple[str, ...]
-) -> None:
+@pytest.mark.usefixtures("store")
+def test_what_is_no_store_is_said_by_every_command(tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "reports.db").write_text("no store" * 1000)
 
     result = run(*words, code=1)
 
     assert result.stderr == f"Error: {tmp_path}/reports.db: not a store of reports, nor any file of SQLite\n"
-    assert SqliteReports(tmp_path / "reports.db") is not store
 
 
 # On a terminal

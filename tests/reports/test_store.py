@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -628,6 +629,29 @@ def test_four_processes_write_while_one_reads_and_nothing_is_lost(path: Path) ->
     assert len(changes.tags) == 101
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def make_at_once(folder: Path, writer: int, rounds: int, barrier: Barrier) -> None:
+    for number in range(rounds):
+        store = SqliteReports(folder / f"{number}.db")
+        barrier.wait(60)
+        store.put([report(f"sha256:{writer:064x}")])
+        list(store.reports())
+        store.put([report(f"sha256:{writer + 100:064x}")])
+
+
+def test_regression_processes_that_made_a_store_at_once_took_it_for_another_programs(tmp_path: Path) -> None:
+    processes = multiprocessing.get_context("spawn")
+    barrier, rounds = processes.Barrier(4), 25
+    makers = [processes.Process(target=make_at_once, args=(tmp_path, maker, rounds, barrier)) for maker in range(4)]
+
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+
+    assert [maker.exitcode for maker in makers] == [0] * 4
+    assert [len(list(SqliteReports(tmp_path / f"{number}.db").reports())) for number in range(rounds)] == [8] * rounds
 
 
 def test_a_writer_that_never_ends_is_said(path: Path) -> None:

@@ -20,6 +20,7 @@ from webhook.manifests.files import Files, Outcome, Problem, manifest_files
 from webhook.manifests.judge import judge
 from webhook.manifests.review import USER, Asking
 from webhook.model.decision import Mode
+from webhook.model.quote import printable
 from webhook.policy.load import load_policies
 from webhook.reports.facts import utc_now
 
@@ -63,7 +64,7 @@ class Options(Struct, frozen=True, kw_only=True):
     show_default="podgate/reports.db in the user's data folder",
     help="The store of image reports; or a file or folder of what trivy image --format json writes.",
 )
-@click.option("--namespace", "-n", default="default", show_default=True, help="Where objects go that name no namespace.")
+@click.option("--namespace", "-n", default="default", show_default=True, help="Where objects go that name none.")
 @click.option("--user", default=USER, show_default=True, help="Who is said to apply them.")
 @click.option("--group", "groups", multiple=True, help="A group of that user; repeatable. system:authenticated is one.")
 @click.option(
@@ -115,7 +116,7 @@ def check(**given: Any) -> None:
         _show(outcome, options, exit_code)
         _note(outcome)
     for problem in outcome.problems:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(printable(f"error: {problem}"), err=True)
     sys.exit(exit_code)
 
 
@@ -159,7 +160,7 @@ def _show(outcome: Outcome, options: Options, exit_code: int) -> None:
 def _note(outcome: Outcome) -> None:
     """Say on standard error what was left out."""
     for note in outcome.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(printable(f"note: {note}"), err=True)
     if not (outcome.verdicts or outcome.problems):
         click.echo("note: no workload was found, so nothing was judged", err=True)
 

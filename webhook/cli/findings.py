@@ -6,7 +6,8 @@ import click
 
 from webhook.manifests.files import Outcome
 from webhook.manifests.judge import Judged, ManifestVerdict
-from webhook.model.decision import Excused, Mode
+from webhook.model.decision import Excused, Finding, Mode
+from webhook.model.quote import printable
 
 _WORDS = {Mode.ENFORCE: ("deny", "red"), Mode.WARN: ("warn", "yellow"), Mode.AUDIT: ("audit", "cyan")}
 _MARGIN = " " * 11
@@ -41,14 +42,14 @@ def summary(outcome: Outcome) -> str:
 
 def object_name(verdict: ManifestVerdict) -> str:
     """Return kind, namespace and name: Deployment shop/web."""
-    return f"{verdict.manifest.kind} {verdict.namespace}/{verdict.name}"
+    return printable(f"{verdict.manifest.kind} {verdict.namespace}/{verdict.name}")
 
 
 def excuse(excused: Excused) -> str:
     """Return by which exception, until when and why."""
     exception = excused.exception
     ticket = f", {exception.ticket}" if exception.ticket else ""
-    return (
+    return printable(
         f"by {exception.namespace}/{exception.name} until {exception.until}: "
         f"{exception.reason} ({exception.owner}{ticket})"
     )
@@ -56,17 +57,17 @@ def excuse(excused: Excused) -> str:
 
 def _of_object(verdict: ManifestVerdict) -> Iterator[str]:
     manifest = verdict.manifest
-    place = click.style(f"{manifest.file}:{manifest.place().line}", bold=True)
-    source = f" ({manifest.source})" if manifest.source else ""
+    place = click.style(printable(f"{manifest.file}:{manifest.place().line}"), bold=True)
+    source = f" ({printable(manifest.source)})" if manifest.source else ""
     yield f"{place}: {object_name(verdict)}{source}{_verdict(verdict)}"
     for judged in verdict.findings:
         yield from _of_finding(judged)
     for excused in verdict.excused:
-        violation, finding = excused.violation, excused.violation.finding
-        claim = f"{finding.path} (line {manifest.place(finding.path).line}): {finding.message}"
+        violation = excused.violation
+        claim = _claim(violation.finding, manifest.place(violation.finding.path).line)
         yield f"  {click.style('excused', fg='green')}  {claim} ({violation.policy}/{violation.check})"
         yield f"{_MARGIN}{excuse(excused)}"
-    yield from (f"  exceptions: {contact}" for contact in verdict.contacts)
+    yield from (f"  exceptions: {printable(contact)}" for contact in verdict.contacts)
 
 
 def _verdict(verdict: ManifestVerdict) -> str:
@@ -77,11 +78,14 @@ def _verdict(verdict: ManifestVerdict) -> str:
 
 def _of_finding(judged: Judged) -> Iterator[str]:
     word, colour = _WORDS[judged.mode]
-    finding = judged.finding
-    claim = f"{finding.path} (line {judged.line}): {finding.message}"
+    claim = _claim(judged.finding, judged.line)
     yield f"  {click.style(f'{word:7}', fg=colour)}  {claim} ({judged.policy}/{judged.check})"
-    yield from (f"{_MARGIN}  {detail}" for detail in finding.details)
-    yield f"{_MARGIN}fix: {finding.fix}"
+    yield from (f"{_MARGIN}  {printable(detail)}" for detail in judged.finding.details)
+    yield f"{_MARGIN}fix: {printable(judged.finding.fix)}"
+
+
+def _claim(finding: Finding, line: int) -> str:
+    return printable(f"{finding.path} (line {line}): {finding.message}")
 
 
 def _count(number: int, noun: str) -> str:

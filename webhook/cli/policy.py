@@ -11,6 +11,7 @@ from msgspec import Struct
 from webhook.cli.options import FILE, TIME
 from webhook.cli.problems import problem_in
 from webhook.manifests.files import Problem
+from webhook.model.quote import printable
 from webhook.policy.load import Loaded, load_files, policy_files
 from webhook.reports.facts import utc_now
 
@@ -91,7 +92,7 @@ def _exit_code(problems: tuple[Problem, ...]) -> int:
 
 def _show(report: PolicyReport) -> None:
     for problem in report.errors:
-        click.echo(f"error: {problem}", err=True)
+        click.echo(printable(f"error: {problem}"), err=True)
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     errors = f"{len(report.errors)} error{'' if len(report.errors) == 1 else 's'}" if report.errors else "no errors"

@@ -168,7 +168,10 @@ def _get(db: sqlite3.Connection, digest: str, platform: str) -> Held | None:
     return None if row is None else _held(row)
 
 
-def _held(row: tuple[Any, ...]) -> Held:
+def _held(row: tuple[Any, ...] | None) -> Held:
+    if row is None:
+        msg = "the index names one that is not there"
+        raise DamageError(msg)
     revision, report, details = row
     with _noticing_damage():
         if _revision(report, details) != revision:

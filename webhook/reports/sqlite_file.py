@@ -124,11 +124,15 @@ class SqliteFile:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Make the tables where there are none yet; the first of several processes does."""
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table, and of no effect after it
-        db.execute("BEGIN IMMEDIATE")
-        if not self._is_prepared(db):
-            _create(db)
+        db.execute("BEGIN")
+        prepared = self._is_prepared(db)
         db.execute("COMMIT")
+        if not prepared:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of effect before the first table alone
+            db.execute("BEGIN IMMEDIATE")
+            if not self._is_prepared(db):
+                _create(db)
+            db.execute("COMMIT")
         try:
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
@@ -138,7 +142,7 @@ class SqliteFile:
                 raise
 
     def _is_prepared(self, db: sqlite3.Connection) -> bool:
-        """Return whether there are tables yet, in the transaction of *db*; raises StoreError where they are not ours."""
+        """Return whether there are tables, within a transaction of *db*; raises StoreError where they are not ours."""
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -161,6 +165,8 @@ class SqliteFile:
             raise StoreError(self.path, error.strerror or str(error)) from error
         except DamageError as error:
             raise StoreError(self.path, f"a report in it is damaged: {error}") from error
+        except UnicodeDecodeError as error:  # of a name in the file, where SQLite quotes it in its error
+            raise StoreError(self.path, f"damaged: {error}") from error
 
     def _reason(self, error: sqlite3.Error) -> str:
         code = _code(error)
