@@ -564,6 +564,16 @@ def test_a_store_that_may_only_be_read_is_read_and_left_alone(shelf: Path) -> No
     assert [file.name for file in shelf.parent.iterdir()] == ["reports.db"]
 
 
+@pytest.mark.parametrize("log", ["reports.db-wal", "reports.db-journal"])
+def test_a_log_that_cannot_be_worked_off_is_not_passed_over(shelf: Path, log: str) -> None:
+    shelf.parent.chmod(0o755)
+    shelf.with_name(log).write_bytes(b"what a crash left")
+    shelf.parent.chmod(0o555)
+
+    with as_nobody(), pytest.raises(StoreError, match=f"^{shelf}: "):
+        list(SqliteReports(shelf).reports())
+
+
 def test_a_store_that_may_only_be_read_is_not_written(shelf: Path) -> None:
     with as_nobody(), pytest.raises(StoreError, match=f"^{shelf}: attempt to write a readonly database"):
         SqliteReports(shelf).put([report(B)])

@@ -12,6 +12,7 @@ _COMMANDS = {
     "check": "webhook.cli.check:check",
     "completion": "webhook.cli.completion:completion",
     "explain": "webhook.cli.explain:explain",
+    "health": "webhook.cli.health:health",
     "policy": "webhook.cli.policy:policy",
     "report": "webhook.cli.report:report",
     "serve": "webhook.cli.serve:serve",

@@ -13,6 +13,7 @@ from webhook.manifests.read import Manifest
 from webhook.model.review import WORKLOADS, ObjectError, Operation, Review, UserInfo, parse_review
 from webhook.model.workload import ObjectMeta, OwnerReference
 from webhook.policy.expected import in_words
+from webhook.policy.owner import CREATORS
 
 AUTHENTICATED = "system:authenticated"  # the group that the API server adds to everyone who logged in
 USER = "podgate-check"
@@ -24,15 +25,7 @@ _UID = "00000000-0000-0000-0000-000000000000"
 _SUFFIX = "xxxxx"
 _HASH = "xxxxxxxxxx"
 # What a controller creates from an object of the first kind, and as whom.
-_MADE = {
-    "Deployment": ("ReplicaSet", "deployment-controller"),
-    "CronJob": ("Job", "cronjob-controller"),
-    "ReplicaSet": ("Pod", "replicaset-controller"),
-    "StatefulSet": ("Pod", "statefulset-controller"),
-    "DaemonSet": ("Pod", "daemon-set-controller"),
-    "Job": ("Pod", "job-controller"),
-    "ReplicationController": ("Pod", "replication-controller"),
-}
+_MADE = {owner: (kind, controller) for (kind, owner), controller in CREATORS.items()}
 _TEMPLATE = ("spec", "template")
 _JOB_TEMPLATE = ("spec", "jobTemplate")
 

@@ -8,8 +8,7 @@ import re
 
 from webhook.model.review import Review
 
-# The controller of the controller manager that creates objects of the first kind for owners of the second.
-_CREATORS = {
+CREATORS = {
     ("Pod", "ReplicaSet"): "replicaset-controller",
     ("Pod", "StatefulSet"): "statefulset-controller",
     ("Pod", "DaemonSet"): "daemon-set-controller",
@@ -18,6 +17,8 @@ _CREATORS = {
     ("ReplicaSet", "Deployment"): "deployment-controller",
     ("Job", "CronJob"): "cronjob-controller",
 }
+"""The controller of the controller manager that creates objects of the first kind for owners of the second."""
+
 # A controller manager without --use-service-account-credentials asks as itself.
 _MANAGER = "system:kube-controller-manager"
 _CRON_SUFFIX = re.compile(r"-[0-9]+")
@@ -30,7 +31,7 @@ def identities(review: Review) -> tuple[tuple[str, str], ...]:
     owner = next((owner for owner in metadata.owner_references or () if owner.controller), None)
     if owner is None:
         return tuple(found)
-    creator = _CREATORS.get((review.kind, owner.kind))
+    creator = CREATORS.get((review.kind, owner.kind))
     if creator is None or review.user.username not in (f"system:serviceaccount:kube-system:{creator}", _MANAGER):
         return tuple(found)
     found.append((owner.kind, owner.name))

@@ -157,8 +157,8 @@ def _delete(db: sqlite3.Connection, report: Report) -> bool:
     if held is None or held.report != report:
         return False
     db.execute("DELETE FROM reports WHERE revision = ?", (held.revision,))
-    query = "DELETE FROM tags WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM reports WHERE digest = ?1)"
-    db.execute(query, (report.digest,))
+    query = "DELETE FROM tags WHERE digest = :digest AND NOT EXISTS (SELECT 1 FROM reports WHERE digest = :digest)"
+    db.execute(query, {"digest": report.digest})
     return True
 
 

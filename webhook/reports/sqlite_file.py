@@ -36,6 +36,7 @@ CREATE TABLE tags (
 ) WITHOUT ROWID;
 CREATE INDEX tags_of ON tags (digest);
 """
+_LOGS = ("-wal", "-journal")  # the write-ahead log, and what a file has instead until it has one
 FileState = tuple[tuple[int, int, int], ...]
 
 
@@ -61,9 +62,9 @@ class SqliteFile:
             return self.path.exists()
 
     def state(self) -> FileState:
-        """Return inode, size and time in nanoseconds of the file and of its log; zeros for one that is not there."""
+        """Return inode, size and time in nanoseconds of the file and of its logs; zeros for one that is not there."""
         with self._telling():
-            return _state(self.path), _state(self.path.with_name(f"{self.path.name}-wal"))
+            return tuple([_state(self.path.with_name(self.path.name + suffix)) for suffix in ("", *_LOGS)])
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -193,8 +194,8 @@ def _mode(unwritable: FileState | None) -> str:
     """
     if unwritable is None:
         return "rw"
-    _, (_, log_size, _) = unwritable
-    return "ro" if log_size else "ro&immutable=1"
+    logged = any(size for _, size, _ in unwritable[1:])
+    return "ro" if logged else "ro&immutable=1"
 
 
 @contextmanager
