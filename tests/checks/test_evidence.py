@@ -276,8 +276,9 @@ def test_a_platform_that_is_anything_is_one_word_of_the_command(system: str, arc
         assert str(violation).isprintable()
         _, colon, command = violation.finding.fix.partition("scan it: ")
         if colon:
-            assert shlex.split(command)[:5] == ["trivy", "image", "--format", "json", "--platform"]
-            assert shlex.split(command)[6:] == [IMAGE, "|", "podgate", "report", "import", "-"]
+            flags = ["--scanners", "vuln", "--format", "json", "--platform"]
+            assert shlex.split(command)[:7] == ["trivy", "image", *flags]
+            assert shlex.split(command)[8:] == [IMAGE, "|", "podgate", "report", "import", "-"]
 
 
 @pytest.mark.parametrize("length", [LONGEST_QUOTE - 1, LONGEST_QUOTE, LONGEST_QUOTE + 1, 100_000])
@@ -286,7 +287,7 @@ def test_a_name_longer_than_a_message_bears_is_left_out_of_the_command(length: i
     decision = decide(pod(image), [], policy(checks={"image-size": {}}))
 
     named = image if length <= LONGEST_QUOTE else "<image>"
-    command = f"trivy image --format json --platform linux/amd64 {named} | podgate report import -"
+    command = f"trivy image --scanners vuln --format json --platform linux/amd64 {named} | podgate report import -"
     assert len(image) == length > LONGEST_REPOSITORY - 10
     assert [violation.finding.fix for violation in decision.violations] == [f"scan it: {command}"]
 

@@ -121,7 +121,8 @@ OF_ITS_PODS = f"""\
         image-vulnerabilities {{max: {{high: 0}}, maxReportAge: 7d, unscanned: warn}}, enforce: 1 violation, 1 excused
           deny spec.template.spec.containers[1].image: "redis" must have been scanned for linux/amd64: {REDIS}, \
 which the tag stood for, was for linux/arm64 only
-            fix: scan it: trivy image --format json --platform linux/amd64 redis | podgate report import -
+            fix: scan it: trivy image --scanners vuln --format json --platform linux/amd64 redis | \
+podgate report import -
           excused by legacy spec.template.spec.containers[0].image: "nginx:1.2" must have at most 0 high \
 vulnerabilities, not 1 (the tag stood for {NGINX} when scanned at 2026-11-24T06:00:00Z with the vulnerability database \
 of 2026-11-23T12:00:00Z)

@@ -14,6 +14,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.gate import Gate
 from tests.e2e.images import Files, Image, Package, debian, python
 from tests.e2e.registry import Registry
+from webhook.model.image import parse_image
 
 pytestmark = pytest.mark.e2e
 
@@ -97,8 +98,9 @@ def test_a_vulnerable_image_is_refused_with_what_to_upgrade(gate: Gate, namespac
         f"    critical CVE-2099-0001: libssl3 {INSTALLED}, fixed in {FIXED}",
         "to fix:",
         (
-            f"  upgrade libssl3 to {FIXED} in the image, then scan it: "
-            f"trivy image --format json --platform linux/amd64 {image} | podgate report import -"
+            f"  upgrade libssl3 to {FIXED} in the image, push it as NEW, scan it (trivy image --scanners vuln"
+            f" --format json --platform linux/amd64 {parse_image(image).name}:NEW | podgate report import -),"
+            " and set spec.containers[0].image to it"
         ),
     ]
     assert "NotFound" in gate.cluster.kubectl("get", "-n", namespace, "pod/app", check=False).stderr
@@ -136,7 +138,8 @@ def test_an_image_that_was_never_scanned_is_refused(gate: Gate, namespace: str) 
     assert f'"{tag}" must have been scanned: no report names this tag' in refused[0]
     digest = pinned.partition("@")[2]
     assert f'"{pinned}" must have been scanned: there is no report of {digest}' in refused[1]
-    assert f"  scan it: trivy image --format json --platform linux/amd64 {tag} | podgate report import -" in refused[0]
+    command = f"trivy image --scanners vuln --format json --platform linux/amd64 {tag} | podgate report import -"
+    assert f"  scan it: {command}" in refused[0]
     gate.scan(tag)
     assert created(gate.create(namespace, pinned))
 

@@ -105,11 +105,13 @@ def _time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def scan_command(evidence: Evidence) -> str:
-    """Return the command that scans the image anew and hands the report in, safe to paste into a shell.
+def scan_command(evidence: Evidence, image: str = "") -> str:
+    """Return the command that scans *image*, the one of *evidence* if none is given, and hands the report in.
 
-    The platform is what the pod's nodeSelector says, which can be anything; a reference has no special characters.
+    It is safe to paste into a shell: the platform is what the pod's nodeSelector says, which can be anything; a
+    reference has no special characters.
     """
-    image = evidence.image if len(evidence.image) <= LONGEST_QUOTE else "<image>"
+    image = image or evidence.image
+    named = image if len(image) <= LONGEST_QUOTE else "<image>"
     platform = shlex.quote(one_line(evidence.platform))
-    return f"trivy image --format json --platform {platform} {image} | podgate report import -"
+    return f"trivy image --scanners vuln --format json --platform {platform} {named} | podgate report import -"

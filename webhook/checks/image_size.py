@@ -64,7 +64,7 @@ def _size(seen: Seen, most: int, options: Options) -> Iterator[Finding]:
         message = f"{name} must have a known size: the report of {seen.report.digest} says none"
         yield from finding(options.unscanned, seen.use, message, f"scan it: {scan_command(seen.evidence)}")
     elif size > most:
-        message = f"{name} must have at most {options.max_size}, not {show_bytes(size)} ({digest_of(seen)})"
+        message = f"{name} must be at most {options.max_size} uncompressed, not {show_bytes(size)} ({digest_of(seen)})"
         yield from finding("deny", seen.use, message, "leave out of the image what does not run, then scan it again")
 
 

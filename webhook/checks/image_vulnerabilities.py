@@ -34,7 +34,7 @@ Most of what breaks into a container is known, and mended in a version that nobo
 
 ## How to fix
 Upgrade the packages that the denial names to the versions that it names, which often means a newer base image; then
-build, push, scan and import: `trivy image --format json IMAGE | podgate report import -`.
+build, push, scan and import: `trivy image --scanners vuln --format json IMAGE | podgate report import -`.
 """
 
 from collections import Counter
@@ -221,7 +221,8 @@ def _fix(seen: Seen, guilty: list[Vulnerability]) -> str:
         return f"no fixed version is known: build on another image without {packages}, or ask for an exception"
     shown = ", ".join(one_line(f"{package} to {_highest(versions)}") for package, versions in known[:MOST_SHOWN])
     more = f" and {len(known) - MOST_SHOWN} packages more" if len(known) > MOST_SHOWN else ""
-    return f"upgrade {shown}{more} in the image, then scan it: {scan_command(seen.evidence)}"
+    scan = scan_command(seen.evidence, f"{seen.image.name}:NEW")
+    return f"upgrade {shown}{more} in the image, push it as NEW, scan it ({scan}), and set {seen.use.path} to it"
 
 
 def _highest(versions: Iterable[str]) -> str:

@@ -53,7 +53,7 @@ def report() -> None:
 
     \b
     Scan an image and keep what was found:
-      trivy image --format json registry.example.com/app:v1 | podgate report import -
+      trivy image --scanners vuln --format json registry.example.com/app:v1 | podgate report import -
     See what is kept:
       podgate report list
       podgate report show registry.example.com/app:v1

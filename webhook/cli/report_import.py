@@ -42,14 +42,14 @@ _BATCH_BYTES = 16 * 1024 * 1024
     "--database", type=FILE, help="What `trivy version --format json` wrote: which vulnerability database was used."
 )
 def import_(files: Sequence[Path], reports: Path, database: Path | None, **given: Any) -> None:
-    """Keep the reports that `trivy image --format json` wrote.
+    """Keep the reports that `trivy image --scanners vuln --format json` wrote.
 
     Every file is kept whole or not at all. A report of a later scan replaces one of the same digest and platform. Of a
     folder every *.json and *.json.gz is read.
 
     \b
     From a pipe, a file, a folder:
-      trivy image --format json registry.example.com/app:v1 | podgate report import -
+      trivy image --scanners vuln --format json registry.example.com/app:v1 | podgate report import -
       podgate report import report.json
       podgate report import reports/
     With the age of the vulnerability database, so that a scan with an old one counts as old:

@@ -6,7 +6,7 @@ from msgspec import Raw, Struct, field
 
 from webhook.model.quote import one_line
 
-COMMAND = "trivy image --format json --output report.json IMAGE"
+COMMAND = "trivy image --scanners vuln --format json --output report.json IMAGE"
 
 _ABSENT = Raw(b"")
 _LOG = re.compile(
