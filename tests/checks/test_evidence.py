@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -290,6 +291,24 @@ def test_a_name_longer_than_a_message_bears_is_left_out_of_the_command(length: i
     command = f"trivy image --scanners vuln --format json --platform linux/amd64 {named} | podgate report import -"
     assert len(image) == length > LONGEST_REPOSITORY - 10
     assert [violation.finding.fix for violation in decision.violations] == [f"scan it: {command}"]
+
+
+# Platforms
+
+
+@pytest.mark.parametrize("check_id", [*EVERY_CHECK])
+def test_regression_a_platform_by_another_name_than_that_of_reports_was_never_scanned(check_id: str) -> None:
+    named = ["linux/arm64/v8", "linux/x86_64", "linux/aarch64", "Linux/ARM"]
+
+    (check,) = policy(checks={check_id: {**EVERY_CHECK[check_id], "platforms": named}}).checks
+
+    assert getattr(check.options, "platforms") == ("linux/arm64", "linux/amd64", "linux/arm/v7")  # noqa: B009  # not all have them
+
+
+@pytest.mark.parametrize("wrong", ["linux", "linux/", "linux/arm/v7/x", "linux amd64", "linux/amd64\n", ""])
+def test_what_is_no_platform_is_an_error_at_its_place(wrong: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.spec\.checks\.image-size\.platforms\[1\]"):
+        policy(checks={"image-size": {"platforms": ["linux/amd64", wrong]}})
 
 
 # Exceptions

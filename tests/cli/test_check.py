@@ -278,7 +278,7 @@ def test_what_cannot_be_judged_is_said_and_the_rest_is_judged(text: str, error: 
 
     assert done.stderr == f"error: {error}\n"
     assert "b.yaml:1: Deployment shop/web" in done.stdout
-    assert done.stdout.endswith("; 1 could not be judged\n")
+    assert done.stdout.endswith("; 1 error\n")
     assert done.returncode == 2
 
 
@@ -289,6 +289,31 @@ def test_a_file_that_is_not_there_is_an_error() -> None:
 
     assert (done.returncode, done.stderr) == (2, "error: b.yaml: No such file or directory\n")
     assert done.stdout.startswith("1 workload in 2 files: 1 clean")
+
+
+def test_nothing_is_called_clean_where_a_policy_could_not_be_read() -> None:
+    write(a=POD, b=DEPLOYMENT, warn=WARN + "---\na: 1\n", p=PINNED + "---\na: 1\n")
+
+    warned, refused = check("a.yaml", "b.yaml", policies="warn.yaml"), check("a.yaml", "b.yaml")
+
+    assert warned.stdout.startswith("b.yaml:1: Deployment shop/web: not judged\n  warn     ")
+    assert warned.stdout.endswith("\n2 workloads in 2 files: 2 not judged; 1 finding, 0 excused; 1 error\n")
+    assert refused.stdout.startswith("b.yaml:1: Deployment shop/web: its pods are refused\n  deny     ")
+    assert "2 workloads in 2 files: 1 would be refused, 1 not judged; " in refused.stdout
+    assert (warned.returncode, refused.returncode) == (2, 2)
+
+
+@pytest.mark.parametrize("reports", ["none.db", "broken.db", "reports"])
+def test_nothing_is_called_clean_where_reports_could_not_be_read(reports: str) -> None:
+    write(a=POD)
+    Path("broken.db").write_bytes(b"SQLite format 3\0" + b"no more" * 1000)
+    Path("reports").mkdir()
+    Path("reports/a.json").write_text("{}")
+
+    done = check(f"--reports={reports}", "a.yaml")
+
+    assert done.stdout == "1 workload in 1 file: 1 not judged; 0 findings, 0 excused; 1 error\n"
+    assert done.returncode == 2
 
 
 def test_a_policy_that_is_wrong_is_an_error_and_the_others_count() -> None:

@@ -82,6 +82,7 @@ def test_json_says_all_that_there_is_to_know() -> None:
             "warned": 0,
             "audited": 0,
             "clean": 0,
+            "notJudged": 0,
             "findings": 1,
             "excused": 0,
             "otherObjects": 0,
@@ -146,12 +147,18 @@ def test_json_has_the_vulnerabilities_that_a_finding_is_about(folder: Path) -> N
         (WARN, DEPLOYMENT, "warned"),
         (AUDIT, DEPLOYMENT, "audited"),
         (PINNED, POD, "clean"),
+        (PINNED + "---\na: 1\n", POD, "notJudged"),
+        (WARN + "---\na: 1\n", DEPLOYMENT, "notJudged"),
+        (PINNED + "---\na: 1\n", DEPLOYMENT, "podsRefused"),
     ],
 )
 def test_json_has_a_word_for_each_verdict(policy: str, kind: str, verdict: str) -> None:
     write(a=kind, p=policy)
 
-    assert as_json("a.yaml")["workloads"][0]["verdict"] == verdict
+    said = as_json("a.yaml")
+
+    assert said["workloads"][0]["verdict"] == verdict
+    assert said["summary"][verdict] == 1
 
 
 # Reports

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -382,6 +383,32 @@ def test_what_cannot_be_read_is_exit_code_2_and_the_rest_is_explained(
     assert result.exit_code == 2
     assert result.stderr.startswith(error)
     assert "web.yaml:1: Deployment shop/web\n" in result.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_called_allowed_where_a_policy_could_not_be_read() -> None:
+    Path("policies.yaml").write_text(POLICIES + "---\na: 1\n")
+
+    result = explain("web.yaml")
+
+    assert re.findall(r"verdict: (.*)", result.stdout) == [
+        "not judged: a policy or the reports could not be read",
+        "refused",
+    ]
+    assert [each["verdict"] for each in requests("web.yaml")] == ["notJudged", "notJudged", "denied"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_never_refused_is_allowed_even_where_a_policy_could_not_be_read() -> None:
+    Path("policies.yaml").write_text("a: 1\n")
+
+    result = explain(
+        "-",
+        "--operation=update",
+        stdin=POD.replace("  labels:", '  deletionTimestamp: "2026-11-24T11:59:00Z"\n  labels:'),
+    )
+
+    assert re.findall(r"verdict: (.*)", result.stdout) == ["allowed"]
 
 
 @pytest.mark.usefixtures("folder")

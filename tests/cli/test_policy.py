@@ -102,6 +102,41 @@ def test_exceptions_that_have_ended_or_soon_will_are_warned_about(words: tuple[s
     assert (done.returncode, done.stderr) == (0, warning)
 
 
+def test_what_a_policy_ignores_no_longer_or_never_limits_is_warned_about() -> None:
+    ignore = "ignore: [{id: CVE-1, until: 2026-11-24T12:00:00Z, reason: a}, {id: CVE-2, until: %s, reason: a}]"
+    of_two = ignore % "2026-11-24T12:00:01Z"
+    Path("a.yaml").write_text(
+        PINNED.replace(
+            "image-pinned: {}",
+            f"image-vulnerabilities: {{max: {{}}, maxReportAge: 0d, {of_two}}}, image-age: {{maxAge: 0s}}",
+        )
+    )
+
+    done = policy_check(NOW, "--soon=0", "a.yaml")
+
+    where = "warning: policy pinned: spec.checks."
+    assert done.stderr.splitlines() == [
+        f"{where}image-age.maxAge: 0 is no time: nothing is ever young enough",
+        f"{where}image-vulnerabilities.max: it limits nothing: images pass with any number of vulnerabilities",
+        f"{where}image-vulnerabilities.ignore[0]: CVE-1 ended 2026-11-24T12:00:00+00:00",
+        f"{where}image-vulnerabilities.maxReportAge: 0 is no time: nothing is ever young enough",
+    ]
+    assert done.returncode == 0
+    assert "ignore[1]: CVE-2 ends 2026-11-24T12:00:01+00:00" in policy_check(NOW, "a.yaml").stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["image-vulnerabilities: {max: {unknown: 0}, maxReportAge: 1s}", "image-vulnerabilities: {}", "image-age: {}"],
+)
+def test_what_limits_anything_is_not_warned_about(options: str) -> None:
+    Path("a.yaml").write_text(PINNED.replace("image-pinned: {}", options))
+
+    done = policy_check("a.yaml")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [

@@ -160,6 +160,55 @@ def test_a_later_scan_replaces(store: SqliteReports) -> None:
     assert next(store.reports()).scanned_at == NOW
 
 
+def scanned_at(time: str, count: int) -> bytes:
+    """Return a report on the same image each time, with *count* vulnerabilities."""
+    report = trivy_report(5, CreatedAt=time)
+    report["Results"][0]["Vulnerabilities"] = report["Results"][0]["Vulnerabilities"][:count]
+    return json.dumps(report).encode()
+
+
+@pytest.mark.usefixtures("store")
+def test_a_scan_that_lost_vulnerabilities_blesses_no_image_silently() -> None:
+    run("import", "-", given=scanned_at("2026-11-20T10:00:00+02:00", 6))
+
+    fewer = run("import", "-", given=scanned_at("2026-11-21T10:00:00Z", 0))
+    more = run("import", "-", given=scanned_at("2026-11-22T10:00:00Z", 6))
+
+    assert fewer.stdout.startswith("replaced ")
+    assert fewer.stderr == (
+        "warning: standard input: this scan has 6 fewer vulnerabilities than the one of 2026-11-20T08:00:00Z that it "
+        "replaces: was it made with --scanners vuln and without --severity or ignores?\n"
+    )
+    assert more.stderr == ""
+    assert more.stdout.startswith("replaced ")
+
+
+@pytest.mark.usefixtures("store")
+def test_scans_of_one_import_that_lose_vulnerabilities_are_counted(tmp_path: Path) -> None:
+    times = ("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z", "2026-11-19T00:00:00Z")
+    counts = (3, 2, 1, 0)
+    for name, time_, count in zip("abcd", times, counts, strict=True):
+        (tmp_path / f"{name}.json").write_bytes(scanned_at(time_, count))
+
+    result = run("import", *(tmp_path / f"{name}.json" for name in "abcd"))
+
+    assert [line.partition(" than ")[0] for line in result.stderr.splitlines()] == [
+        f"warning: {tmp_path}/b.json: this scan has 1 fewer vulnerability",
+        f"warning: {tmp_path}/c.json: this scan has 1 fewer vulnerability",
+    ]
+    assert result.stdout.splitlines()[-1] == "imported 3, kept 1, failed 0, with a warning 2"
+
+
+def test_a_scan_that_could_not_look_is_unscannable_and_no_loss(store: SqliteReports) -> None:
+    run("import", "-", given=scanned_at("2026-11-20T00:00:00Z", 6))
+
+    result = run("import", "-", given=text(number=5, CreatedAt="2026-11-21T00:00:00Z", Results=[]))
+
+    assert "unscannable" in result.stdout
+    assert result.stderr == ""
+    assert len(list(store.reports())) == 1
+
+
 def test_a_scan_in_the_future_is_refused_and_clocks_may_differ_a_little(store: SqliteReports) -> None:
     soon, later = (NOW + timedelta(minutes=minutes) for minutes in (30, 120))
 

@@ -119,6 +119,19 @@ def test_what_cannot_be_judged_is_a_notification() -> None:
     ]
 
 
+def test_an_object_without_a_verdict_is_told_of() -> None:
+    Path("a.yaml").write_text(POD)
+    Path("p.yaml").write_text(PINNED + "---\na: 1\n")
+
+    (invocation,) = run_in("a.yaml")["invocations"]
+
+    assert [each["message"]["text"] for each in invocation["toolExecutionNotifications"]] == [
+        "p.yaml:8:1: apiVersion: expected podgate.io/v1",
+        "a.yaml:1:1: Pod default/one is not judged: a policy or the reports could not be read",
+    ]
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 2)
+
+
 def test_a_run_without_errors_says_its_exit_code() -> None:
     write(a=DEPLOYMENT)
 

@@ -143,6 +143,10 @@ X86, ARM, ARMV7, WINDOWS = "linux/amd64", "linux/arm64", "linux/arm/v7", "window
         ),
         pytest.param({"nodeSelector": {"beta.kubernetes.io/arch": "arm64"}}, [X86, ARM], [X86, ARM], id="old label"),
         pytest.param({"nodeSelector": {"kubernetes.io/arch": "s390x"}}, [X86, ARM], ["linux/s390x"], id="none left"),
+        pytest.param({"nodeSelector": {"kubernetes.io/arch": "arm"}}, [X86], [ARMV7], id="none left, by its one name"),
+        pytest.param(
+            {"nodeSelector": {"kubernetes.io/arch": "a b"}}, [X86], ["linux/a b"], id="none left, and none at all"
+        ),
         pytest.param({"os": {"name": "windows"}}, [ARM, X86], ["windows/arm64"], id="none of that os left"),
         pytest.param(
             {"os": {"name": "windows"}, "nodeSelector": {"kubernetes.io/arch": "s390x"}},

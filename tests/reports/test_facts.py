@@ -93,11 +93,37 @@ def test_a_report_of_other_platforms_names_them() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("platform", "others", "runs"),
+    [
+        (AMD64, ["linux/386", ARM64], "linux/386"),
+        (AMD64, ["linux/amd64/v3"], "linux/amd64/v3"),
+        (ARM64, ["linux/arm/v6", "linux/arm/v7"], "linux/arm/v7"),
+    ],
+)
+def test_regression_the_report_of_another_platform_that_runs_there_was_passed_over(
+    platform: str, others: list[str], runs: str
+) -> None:
+    scanned = {other: full_report(digest=DIGEST, platform=other) for other in others}
+
+    found = evidence(facts(*scanned.values()), platform=platform)
+
+    assert found == Evidence(
+        image=APP,
+        platform=platform,
+        state=EvidenceState.OTHER_PLATFORM,
+        digest=DIGEST,
+        report=scanned[runs].report,
+        platforms=tuple(sorted(others)),
+    )
+    assert found.own_report is None
+
+
 def test_each_platform_has_a_report_of_its_own() -> None:
     amd64, arm64 = full_report(platform=AMD64), full_report(platform=ARM64)
 
-    assert evidence(facts(amd64, arm64), platform=AMD64).report == amd64.report
-    assert evidence(facts(amd64, arm64), platform=ARM64).report == arm64.report
+    assert evidence(facts(amd64, arm64), platform=AMD64).own_report == amd64.report
+    assert evidence(facts(amd64, arm64), platform=ARM64).own_report == arm64.report
 
 
 @pytest.mark.parametrize(
@@ -119,6 +145,7 @@ def test_a_report_grows_stale_with_the_older_of_scan_and_database(
     found = evidence(facts(scanned), max_age=7 * DAY)
 
     assert (found.state, found.report) == (state, scanned.report)
+    assert found.stale is (state is EvidenceState.STALE)
 
 
 def test_without_a_greatest_age_nothing_is_stale() -> None:
@@ -134,6 +161,16 @@ def test_what_could_not_be_scanned_is_unscannable_however_old(age: timedelta) ->
     found = evidence(facts(scanned), max_age=DAY)
 
     assert (found.state, found.report) == (EvidenceState.UNSCANNABLE, scanned.report)
+    assert found.stale is (age > DAY)
+
+
+@pytest.mark.parametrize(("days", "stale"), [(0, False), (2, True)])
+def test_a_report_of_another_platform_grows_stale_too(days: int, *, stale: bool) -> None:
+    scanned = full_report(digest=DIGEST, platform="linux/386", scannedAt=T0 - days * DAY)
+
+    found = evidence(facts(scanned), max_age=DAY)
+
+    assert (found.state, found.stale) == (EvidenceState.OTHER_PLATFORM, stale)
 
 
 def test_vulnerabilities_are_those_of_the_report() -> None:

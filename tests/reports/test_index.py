@@ -350,16 +350,16 @@ def test_a_store_that_cannot_be_read_at_the_start_is_not_complete(path: Path) ->
     assert index.state == IndexState(complete=False, error=error)
 
 
-@pytest.mark.parametrize("broken", [b"", b"{}" * 1000], ids=["gone", "overwritten"])
+@pytest.mark.parametrize("broken", [None, b"", b"{}" * 1000], ids=["gone", "emptied", "overwritten"])
 def test_what_was_read_last_stays_in_force_while_the_store_cannot_be_read(
-    store: SqliteReports, path: Path, broken: bytes, caplog: pytest.LogCaptureFixture
+    store: SqliteReports, path: Path, broken: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.put([report(A, found=3)])
     index = ReportIndex(store)
     saved = path.read_bytes()
 
     path.unlink()
-    if broken:
+    if broken is not None:
         path.write_bytes(broken)
     for _ in range(3):
         index.look()

@@ -445,6 +445,24 @@ def test_a_file_that_is_gone_is_no_empty_store(store: SqliteReports, path: Path)
     assert list(store.reports()) == [report(B).report]
 
 
+@pytest.mark.parametrize("known_by", ["reading", "writing"])
+def test_regression_a_file_that_was_emptied_counted_as_an_empty_store(path: Path, known_by: str) -> None:
+    SqliteReports(path).put([report(A)])
+    store = SqliteReports(path)
+    if known_by == "reading":
+        list(store.reports())
+    else:
+        store.put([report(B)])
+
+    path.write_bytes(b"")
+
+    with pytest.raises(StoreError) as caught:
+        load(store)
+    assert str(caught.value) == f"{path}: the file was emptied"
+    store.put([report(C)])
+    assert list(store.reports()) == [report(C).report]
+
+
 def foreign(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE reports (a)")

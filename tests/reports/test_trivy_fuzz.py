@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from webhook.model.image import parse_image
+from webhook.model.platform import parse_platform
 from webhook.model.report import FullReport, Severity
-from webhook.reports.platform import parse_platform
 from webhook.reports.trivy import Given, ReportError, read_report
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "trivy"

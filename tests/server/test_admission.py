@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from tests.policies import policy
 from tests.reviews import At, body_of, pod
 from webhook.denials.log import DenialLog
 from webhook.model.review import Review
 from webhook.policy.load import load_policies
-from webhook.policy.policies import Policy, PolicySet
+from webhook.policy.policies import Policy, PolicySet, policy_set
 from webhook.policy.reload import PolicyState
+from webhook.reports.index import IndexState
 from webhook.server.admission import FAULT, Admission, BadRequestError
 from webhook.server.app import admission_app
 from webhook.server.metrics import Metrics
@@ -27,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 REVIEWS = {file.stem: file.read_bytes() for file in sorted((ROOT / "tests/fixtures/reviews").glob("*.json"))}
 SHIPPED = PolicyState(load_policies(ROOT / "policies").policies, complete=True)
 JSON = "application/json"
+READ = IndexState(complete=True)
 GOOD, BAD = REVIEWS["pod-create-pinned-nonroot"], REVIEWS["pod-create-latest-root"]
 
 
@@ -63,10 +66,17 @@ class Bench(Struct):
         return self.metrics.registry.get_sample_value(name, labels) or 0
 
 
-def bench(state: PolicyState = SHIPPED, *, log_allowed: bool = False, error: OSError | None = None) -> Bench:
+def bench(
+    state: PolicyState = SHIPPED,
+    *,
+    reports: IndexState = READ,
+    log_allowed: bool = False,
+    error: OSError | None = None,
+) -> Bench:
     lines, metrics = Lines(error), Metrics()
     log = DenialLog(lines, log_allowed=log_allowed, on_failure=metrics.log_failures.inc)
-    return Bench(Admission(lambda: state, log, metrics, At(), cluster="test"), lines, metrics)
+    admission = Admission(lambda: state, log, metrics, At(), reports=lambda: reports, cluster="test")
+    return Bench(admission, lines, metrics)
 
 
 class BrokenPolicy(Struct, frozen=True):
@@ -208,6 +218,64 @@ def test_while_a_policy_has_never_been_readable_the_others_still_say_why_they_re
 )
 def test_while_a_policy_has_never_been_readable_what_must_pass_passes(name: str) -> None:
     assert bench(incomplete()).ask(REVIEWS[name])["allowed"] is True
+
+
+# Reports that were never read
+
+
+UNREAD = IndexState(error="reports.db: not a store of reports, nor any file of SQLite")
+
+
+def asking(setting: str) -> PolicyState:
+    """Return a policy that asks for reports, and does *setting* where there is none."""
+    return PolicyState(
+        policy_set([policy(checks={"image-vulnerabilities": {"unscanned": setting}})], []), complete=True
+    )
+
+
+@pytest.mark.parametrize("setting", ["warn", "allow"])
+def test_regression_an_image_was_let_in_as_unscanned_while_reports_had_never_been_read(setting: str) -> None:
+    tried = bench(asking(setting), reports=UNREAD)
+
+    response = tried.ask(body_of(pod("registry.example.com/app:v1")))
+
+    assert (response["allowed"], response["status"]["code"]) == (False, 500)
+    assert response["status"]["message"] == (
+        "podgate has never been able to read its reports, so it lets no image in: "
+        "reports.db: not a store of reports, nor any file of SQLite"
+    )
+    assert tried.lines.records()[0]["verdict"] == "error"
+
+
+def test_while_reports_have_never_been_read_what_is_refused_says_why() -> None:
+    response = bench(asking("deny"), reports=UNREAD).ask(body_of(pod("registry.example.com/app:v1")))
+
+    assert response["status"]["code"] == 403
+    assert "must have been scanned" in response["status"]["message"]
+
+
+def test_while_reports_have_never_been_read_what_asks_for_none_is_let_in() -> None:
+    pinned = PolicyState(policy_set([policy(checks={"image-pinned": {}})], []), complete=True)
+
+    assert bench(pinned, reports=UNREAD).ask(GOOD)["allowed"] is True
+
+
+def test_while_reports_have_never_been_read_what_must_pass_passes() -> None:
+    tried = bench(asking("allow"), reports=UNREAD)
+
+    assert tried.ask(REVIEWS["pod-delete"])["allowed"] is True
+
+
+def test_reports_that_are_read_while_a_review_is_judged_come_too_late_for_it() -> None:
+    states = iter([UNREAD, READ])
+    log, metrics = DenialLog(Lines()), Metrics()
+    admission = Admission(lambda: asking("allow"), log, metrics, At(), reports=lambda: next(states))
+
+    answers = [
+        msgspec.json.decode(admission.answer(JSON, body_of(pod("registry.example.com/app:v1")))) for _ in range(2)
+    ]
+
+    assert [answer["response"]["allowed"] for answer in answers] == [False, True]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.image_reports import full_report
 from tests.served import Served
+from webhook.reports.sqlite import SqliteReports
 from webhook.server.app import LONGEST_BODY
 from webhook.server.certificate import make_certificate
 from webhook.server.worker import BODY_SECONDS
@@ -235,6 +237,39 @@ def test_a_bad_policy_at_start_leaves_it_not_ready_and_refusing(tmp_path: Path) 
     assert (response["allowed"], response["status"]["code"]) == (False, 500)
     assert where in response["status"]["message"]
     assert mended["allowed"] is True
+
+
+def test_a_store_that_cannot_be_read_at_start_leaves_it_not_ready_and_refusing(tmp_path: Path) -> None:
+    store = tmp_path / "reports.db"
+    store.write_bytes(b"{}" * 1000)
+
+    with Served(tmp_path / "served", f"--reports={store}", wait=False) as served:
+        served.wait_until(lambda: served.get("/readyz")[0] == 503, "up", 20)
+        ready = served.get("/readyz")[1]
+        served.wait_until(lambda: served.ask(GOOD), "listening", 5)
+        response = served.ask(GOOD)
+        store.unlink()
+        served.wait_until(lambda: served.get("/readyz")[0] == 200, "mended", 5)
+
+    reason = f"{store}: not a store of reports, nor any file of SQLite"
+    assert f"[-]reports: held: 0; {reason}\n" in ready
+    assert (response["allowed"], response["status"]["code"]) == (False, 500)
+    assert reason in response["status"]["message"]
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["no file", "an empty file"])
+def test_a_store_that_is_not_there_yet_shows_and_leaves_it_ready(tmp_path: Path, *, empty: bool) -> None:
+    store = tmp_path / "reports.db"
+    if empty:
+        store.touch()
+
+    with Served(tmp_path, f"--reports={store}") as served:
+        before = served.get("/readyz")
+        SqliteReports(store).put([full_report()])
+        served.wait_until(lambda: "[+]reports: held: 1\n" in served.get("/readyz")[1], "followed", 2)
+
+    assert before[0] == 200
+    assert f"[+]reports: none: there is no store at {store} yet\n" in before[1]
 
 
 def test_a_denial_log_that_cannot_be_written_shows_from_the_start_and_refuses_nobody(tmp_path: Path) -> None:

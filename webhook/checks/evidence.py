@@ -6,27 +6,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from webhook.model.decision import Finding, Mode
 from webhook.model.facts import Facts
 from webhook.model.image import Image, InvalidReferenceError, parse_image
+from webhook.model.platform import PATTERN, parse_platform
 from webhook.model.quote import LONGEST_QUOTE, one_line, quote
 from webhook.model.report import Evidence, EvidenceState, Report
 from webhook.model.review import Review
 from webhook.model.workload import ImageUse
 
 Setting = Literal["deny", "warn", "allow"]
-Platform = Annotated[
-    str, Meta(pattern=r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$(?!\n)", extra={"expected": "a platform such as linux/amd64"})
-]
+Platform = Annotated[str, Meta(pattern=rf"^{PATTERN}$(?!\n)", extra={"expected": "a platform such as linux/amd64"})]
 
 _MODES = {"deny": Mode.ENFORCE, "warn": Mode.WARN, "allow": None}
 
 
 class PlatformOptions(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """For which platforms evidence is asked: those of the cluster's nodes."""
+    """For which platforms evidence is asked: those of the cluster's nodes, by their one name each, as reports are."""
 
     platforms: Annotated[tuple[Platform, ...], Meta(min_length=1)] = ("linux/amd64",)
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "platforms", tuple(dict.fromkeys(map(parse_platform, self.platforms))))
 
 
 class EvidenceOptions(PlatformOptions, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -37,7 +40,7 @@ class EvidenceOptions(PlatformOptions, frozen=True, forbid_unknown_fields=True, 
 
 
 class Seen(Struct, frozen=True):
-    """An image of the pod, on a platform that it can run on, and the report of it."""
+    """An image of the pod, on a platform that it can run on, and the report of it, or of one that runs there too."""
 
     use: ImageUse
     image: Image
@@ -50,7 +53,8 @@ def look_up(
 ) -> Iterator[Seen | Finding]:
     """Yield what is known of every image of the pod, on every platform that it can run on.
 
-    Where there is no report, that is a finding, or nothing where *options* allow it.
+    Where there is no report, that is a finding, or nothing where *options* allow it. A report of another platform whose
+    images run on that one counts beside: it proves nothing, but what is found wanting in it can be what will run.
     """
     platforms = review.workload.platforms(options.platforms)
     for use in review.workload.image_uses():
@@ -62,9 +66,9 @@ def look_up(
             continue
         for platform in platforms:
             evidence = facts.evidence(image, platform, max_age)
-            if evidence.report is None:
+            if evidence.own_report is None:
                 yield from _without_report(use, evidence, options)
-            else:
+            if evidence.report is not None:
                 yield Seen(use, image, evidence, evidence.report)
 
 
@@ -89,15 +93,20 @@ def finding(setting: Setting, use: ImageUse, message: str, fix: str) -> Iterator
 
 
 def digest_of(seen: Seen) -> str:
-    """Return in words which digest was judged, and whether it is the image's by its tag alone."""
-    return f"the tag stood for {seen.report.digest}" if seen.evidence.by_tag else seen.report.digest
+    """Return in words which digest was judged, whether it is the image's by its tag alone, and another platform."""
+    digest = f"the tag stood for {seen.report.digest}" if seen.evidence.by_tag else seen.report.digest
+    return f"{digest}, for {seen.report.platform}" if seen.evidence.own_report is None else digest
 
 
 def scan_of(evidence: Evidence, report: Report) -> str:
-    """Return in words which digest was scanned, how that is the image's, when and with which database."""
+    """Return in words which digest was scanned, how that is the image's, when and with which database.
+
+    The platform is said where it is another than was asked for.
+    """
     database = report.database_updated_at
     by = f"with the vulnerability database of {_time(database)}" if database else "with a database of unknown age"
-    scan = f"scanned at {_time(report.scanned_at)} {by}"
+    platform = f" for {report.platform}" if evidence.own_report is None else ""
+    scan = f"scanned{platform} at {_time(report.scanned_at)} {by}"
     return f"the tag stood for {report.digest} when {scan}" if evidence.by_tag else f"{report.digest} was {scan}"
 
 

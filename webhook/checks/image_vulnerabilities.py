@@ -11,7 +11,8 @@ containers, and of image volumes. Nothing is scanned while the API server waits:
   found counts all the same;
 - unscannable: Trivy found nothing that it can judge, such as no package database; that is not clean (`unscannable`).
   What it found beside counts all the same;
-- of another platform: there are reports of that digest, but for other platforms (`otherPlatform`).
+- of another platform: there are reports of that digest, but for other platforms (`otherPlatform`). Where the images of
+  one of them run on the node too, as those of linux/386 do on linux/amd64, what was found in it counts all the same.
 
 An image that is named by a tag is judged by the digest that the tag stood for when it was last scanned, and the verdict
 says so. A tag that moved since then is not noticed: pin images by digest (the check `image-pinned`).
@@ -52,7 +53,7 @@ from webhook.model.facts import Facts
 from webhook.model.image import Image
 from webhook.model.pattern import Matcher, image_matcher, name_matcher
 from webhook.model.quote import one_line, quote
-from webhook.model.report import EvidenceState, Severity, Vulnerability
+from webhook.model.report import Severity, Vulnerability
 from webhook.model.review import Review
 
 ID = "image-vulnerabilities"
@@ -148,11 +149,11 @@ def configure(options: Options) -> Check:
 def _doubts(seen: Seen, options: Options) -> Iterator[Finding]:
     """Yield why the report proves little, where it does."""
     name, scan = quote(seen.evidence.image), scan_of(seen.evidence, seen.report)
-    if seen.evidence.state is EvidenceState.UNSCANNABLE:
+    if seen.report.unscannable:
         message = f"{name} must be an image that can be scanned: {one_line(seen.report.unscannable)} ({scan})"
         fix = f"build it on an image whose packages Trivy knows, then scan it: {scan_command(seen.evidence)}"
         yield from finding(options.unscannable, seen.use, message, fix)
-    elif seen.evidence.state is EvidenceState.STALE:
+    if seen.evidence.stale:
         message = f"{name} must have been scanned within {options.max_report_age}: {scan}"
         yield from finding(options.stale, seen.use, message, f"scan it again: {scan_command(seen.evidence)}")
 

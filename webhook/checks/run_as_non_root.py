@@ -116,9 +116,10 @@ class _ImageUsers(Struct, frozen=True):
         for image, evidence in found:
             if image.digest is None:
                 return f"{quote(str(image))} names no digest, so its user may change"
-            if evidence.report is None or evidence.report.user is None:
+            user = evidence.own_report.user if evidence.own_report else None
+            if user is None:
                 return f"no report says which user {image.digest} has on {one_line(evidence.platform)}"
-            doubt = _doubt(evidence.report.user)
+            doubt = _doubt(user)
             if doubt:
                 return f"the user of {image.digest} is {doubt}"
         return "" if found else "its image is no valid reference"
@@ -126,7 +127,7 @@ class _ImageUsers(Struct, frozen=True):
     def refused_by_kubelet(self, container: Container) -> Iterator[Finding]:
         """Yield that the kubelet will not start the container (kubelet, kuberuntime/security_context_others.go)."""
         for image, evidence in self._evidence(container):
-            user = evidence.report.user if evidence.report else None
+            user = evidence.own_report.user if evidence.own_report else None
             # On Windows the kubelet minds one name alone, that of ContainerAdministrator.
             if user is None or not _doubt(user) or evidence.platform.startswith("windows/"):
                 continue

@@ -6,6 +6,7 @@ from importlib import import_module
 import click
 
 from webhook import __version__
+from webhook.cli.exits import Commands
 
 # Where each command is: a module, and the name of the command in it.
 _COMMANDS = {
@@ -19,7 +20,7 @@ _COMMANDS = {
 }
 
 
-class _Commands(MutableMapping[str, click.Command]):
+class _Lazy(MutableMapping[str, click.Command]):
     """Commands that are imported when they are asked for: `podgate check` need not wait for a web server."""
 
     def __init__(self, places: dict[str, str]) -> None:
@@ -43,7 +44,7 @@ class _Commands(MutableMapping[str, click.Command]):
         return len(self._places)
 
 
-@click.group(commands=_Commands(_COMMANDS), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, commands=_Lazy(_COMMANDS), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="podgate")
 def main() -> None:
     """Decide what may run in the pods of a Kubernetes cluster."""

@@ -62,7 +62,7 @@ class Options(Struct, frozen=True, kw_only=True):
     show_envvar=True,
     default=default_reports,
     show_default="podgate/reports.db in the user's data folder",
-    help="The store of image reports; or a file or folder of what trivy image --format json writes.",
+    help="The store of image reports; or a file or folder of what trivy image --scanners vuln --format json writes.",
 )
 @click.option("--namespace", "-n", default="default", show_default=True, help="Where objects go that name none.")
 @click.option("--user", default=USER, show_default=True, help="Who is said to apply them.")
@@ -96,7 +96,7 @@ def check(**given: Any) -> None:
       helm template my-chart | podgate check --policies policies/ -
       kustomize build overlays/prod | podgate check --policies policies/ --namespace shop -
     With what Trivy found, on this machine or in the pipeline before:
-      trivy image --format json --output reports/web.json registry.example.com/web:1.2
+      trivy image --scanners vuln --format json --output reports/web.json registry.example.com/web:1.2
       podgate check --policies policies/ --reports reports/ k8s/
     Which exceptions will have ended in the new year, and what then:
       podgate check --policies policies/ --now 2027-01-01T00:00:00Z k8s/
@@ -134,7 +134,8 @@ def run(options: Options) -> Outcome:
         operation="UPDATE" if options.operation == "update" else "CREATE",
         namespace=options.namespace,
     )
-    files = Files(lambda manifest: judge(manifest, loaded.policies, facts, asking), sys.stdin.buffer)
+    unsure = bool(problems)
+    files = Files(lambda manifest: judge(manifest, loaded.policies, facts, asking, unsure=unsure), sys.stdin.buffer)
     for file in _with_progress(manifest_files(options.paths)):
         files.read(file)
     outcome = files.outcome()

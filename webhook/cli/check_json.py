@@ -46,7 +46,8 @@ class ExcusedFinding(Json, frozen=True):
 class Workload(Json, frozen=True):
     """An object and what becomes of it.
 
-    `verdict` is `refused`, `podsRefused` (the object is taken, its pods are not), `warned`, `audited` or `clean`.
+    `verdict` is `refused`, `podsRefused` (the object is taken, its pods are not), `warned`, `audited` or `clean`; or
+    `notJudged`, where a policy or the reports could not be read and nothing refuses it already.
     `source` is the chart's template that Helm names. `evidence` is what was known of each image that was asked about.
     """
 
@@ -74,6 +75,7 @@ class Summary(Json, frozen=True):
     warned: int
     audited: int
     clean: int
+    not_judged: int
     findings: int
     excused: int
     other_objects: int
@@ -105,9 +107,10 @@ def as_json(outcome: Outcome, exit_code: int) -> str:
             warned=verdicts.count("warned"),
             audited=verdicts.count("audited"),
             clean=verdicts.count("clean"),
+            not_judged=verdicts.count("notJudged"),
             findings=sum(len(workload.findings) for workload in workloads),
             excused=sum(len(workload.excused) for workload in workloads),
-            other_objects=outcome.others,
+            other_objects=len(outcome.others),
         ),
         exit_code=exit_code,
     )
@@ -135,6 +138,8 @@ def _workload(verdict: ManifestVerdict) -> Workload:
 def _verdict(verdict: ManifestVerdict) -> str:
     if verdict.mode is Mode.ENFORCE:
         return "refused" if verdict.refused else "podsRefused"
+    if verdict.not_judged:
+        return "notJudged"
     return {None: "clean", Mode.WARN: "warned", Mode.AUDIT: "audited"}[verdict.mode]
 
 

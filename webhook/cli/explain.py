@@ -90,10 +90,11 @@ def run(options: Options) -> tuple[list[Explained], Outcome]:
         operation="UPDATE" if options.operation == "update" else "CREATE",
         namespace=options.namespace,
     )
+    unsure = bool(problems)
     explained: list[Explained] = []
 
     def judge_and_explain(manifest: Manifest) -> ManifestVerdict:
-        verdict = judge(manifest, loaded.policies, facts, asking)
+        verdict = judge(manifest, loaded.policies, facts, asking, unsure=unsure)
         explanations = tuple(explain_review(each, loaded.policies, facts) for each in reviews_of(manifest, asking))
         explained.append(Explained(verdict, explanations))
         return verdict

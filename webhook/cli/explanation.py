@@ -49,12 +49,13 @@ def as_text(explained: Iterable[Explained]) -> Iterator[str]:
         manifest = each.verdict.manifest
         yield f"{_bold(f'{one_line(manifest.file)}:{manifest.place().line}')}: {one_line(object_name(each.verdict))}"
         first, *made = each.explanations
-        yield from _indented([_title(first), *_explanation(first)])
+        unsure = each.verdict.unsure
+        yield from _indented([_title(first), *_explanation(first, unsure=unsure)])
         for explanation in made:
-            if explanation.decision == first.decision:
+            if (explanation.judged, explanation.decision) == (first.judged, first.decision):
                 yield f"  {_title(explanation)}: as {first.review.kind}"
             else:
-                yield from _indented([_title(explanation), *_explanation(explanation)])
+                yield from _indented([_title(explanation), *_explanation(explanation, unsure=unsure)])
         yield ""
 
 
@@ -64,7 +65,12 @@ def _title(explanation: Explanation) -> str:
     return f"{_bold(what)}, {review.operation} by {one_line(review.user.username)}"
 
 
-def _explanation(explanation: Explanation) -> Iterator[str]:
+def not_judged(explanation: Explanation, *, unsure: bool) -> bool:
+    """Whether there is no verdict: a policy or the reports could not be read, and what could does not refuse."""
+    return unsure and explanation.judged and explanation.decision.allowed
+
+
+def _explanation(explanation: Explanation, *, unsure: bool) -> Iterator[str]:
     if not explanation.judged:
         yield "  podgate refuses no such request: no policy is asked"
     else:
@@ -73,6 +79,8 @@ def _explanation(explanation: Explanation) -> Iterator[str]:
         yield from _indented(_section("evidence", evidence, "no check asked for any"))
         yield from _indented(_section("exceptions", _exceptions(explanation), "there are none"))
     words, colour = _VERDICTS[verdict_of(explanation.decision)]
+    if not_judged(explanation, unsure=unsure):
+        words, colour = "not judged: a policy or the reports could not be read", "red"
     yield f"  verdict: {click.style(words, fg=colour)}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from webhook.cli.check_json import Json
-from webhook.cli.explanation import Explained
+from webhook.cli.explanation import Explained, not_judged
 from webhook.denials.record import verdict_of
 from webhook.explain.explain import ExplainedCheck, ExplainedException, ExplainedPolicy, Explanation
 from webhook.explain.ignored import ExplainedIgnore
@@ -126,9 +126,9 @@ class Workload(Json, frozen=True):
 class Request(Json, frozen=True):
     """What is asked of the API server: for the object itself, or for what a controller makes of it.
 
-    `verdict` is as in the denial log. `judged` is false for what is never refused. `workloads` are the object and its
-    owners that count; `uncounted_owner` is one that anyone could have written. `exceptions_elsewhere` counts those in
-    other namespaces.
+    `verdict` is as in the denial log, or `notJudged` where a policy or the reports could not be read. `judged` is false
+    for what is never refused. `workloads` are the object and its owners that count; `uncounted_owner` is one that
+    anyone could have written. `exceptions_elsewhere` counts those in other namespaces.
     """
 
     operation: str
@@ -181,11 +181,11 @@ def _object(explained: Explained) -> Object:
         kind=manifest.kind,
         namespace=verdict.namespace,
         name=verdict.name,
-        requests=tuple(map(_request, explained.explanations)),
+        requests=tuple(_request(each, unsure=verdict.unsure) for each in explained.explanations),
     )
 
 
-def _request(explanation: Explanation) -> Request:
+def _request(explanation: Explanation, *, unsure: bool) -> Request:
     review, owner = explanation.review, explanation.stranger
     return Request(
         operation=review.operation,
@@ -195,7 +195,7 @@ def _request(explanation: Explanation) -> Request:
         user=review.user.username,
         groups=review.user.groups or (),
         judged=explanation.judged,
-        verdict=verdict_of(explanation.decision),
+        verdict="notJudged" if not_judged(explanation, unsure=unsure) else verdict_of(explanation.decision),
         policies=tuple(map(_policy, explanation.policies)),
         evidence=tuple(_known(each, explanation.now) for each in explanation.decision.evidence),
         workloads=tuple(Workload(kind, name) for kind, name in explanation.workloads),

@@ -25,19 +25,23 @@ def as_text(outcome: Outcome) -> Iterator[str]:
 def summary(outcome: Outcome) -> str:
     """Return how many objects there were and what would become of them, in a line."""
     verdicts = outcome.verdicts
-    by_mode = [verdict.mode for verdict in verdicts]
+    by_mode = [verdict.mode for verdict in verdicts if not verdict.not_judged]
     parts = {
         "would be refused": by_mode.count(Mode.ENFORCE),
         "warned about": by_mode.count(Mode.WARN),
         "audited": by_mode.count(Mode.AUDIT),
         "clean": by_mode.count(None),
+        "not judged": len(verdicts) - len(by_mode),
     }
     findings = sum(len(verdict.findings) for verdict in verdicts)
     excused = sum(len(verdict.excused) for verdict in verdicts)
     became = ", ".join(f"{count} {words}" for words, count in parts.items() if count)
     text = f"{_count(len(verdicts), 'workload')} in {_count(outcome.files, 'file')}"
     text += f": {became}; {_count(findings, 'finding')}, {excused} excused" if verdicts else ""
-    return text + (f"; {len(outcome.problems)} could not be judged" if outcome.problems else "")
+    if outcome.others:
+        kinds = ", ".join(sorted(set(outcome.others)))
+        text += f"; {_count(len(outcome.others), 'other object')} passed over ({printable(kinds)})"
+    return text + (f"; {_count(len(outcome.problems), 'error')}" if outcome.problems else "")
 
 
 def object_name(verdict: ManifestVerdict) -> str:
@@ -71,6 +75,8 @@ def _of_object(verdict: ManifestVerdict) -> Iterator[str]:
 
 
 def _verdict(verdict: ManifestVerdict) -> str:
+    if verdict.not_judged:
+        return ": not judged"
     if verdict.mode is not Mode.ENFORCE:
         return ""
     return ": refused" if verdict.refused else ": its pods are refused"

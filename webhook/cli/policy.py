@@ -9,17 +9,18 @@ import msgspec
 from msgspec import Struct
 
 from webhook.cli.options import FILE, TIME
+from webhook.cli.policy_warnings import warnings
 from webhook.cli.problems import problem_in
 from webhook.manifests.files import Problem
 from webhook.model.quote import printable
-from webhook.policy.load import Loaded, load_files, policy_files
+from webhook.policy.load import load_files, policy_files
 from webhook.reports.facts import utc_now
 
 SOUND, ERRORS, UNREADABLE = 0, 1, 2
 
 
 class PolicyReport(Struct, frozen=True, rename="camel"):
-    """The JSON of `podgate policy check`: names of what is sound, errors, and warnings about exceptions."""
+    """The JSON of `podgate policy check`: names of what is sound, errors, and warnings about it."""
 
     policies: tuple[str, ...]
     exceptions: tuple[str, ...]
@@ -35,16 +36,14 @@ def policy() -> None:
 
 @policy.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=FILE)
-@click.option("--now", type=TIME, help="Say which exceptions have ended by this time.  [default: now]")
-@click.option(
-    "--soon", default=14, show_default=True, type=click.IntRange(0), help="Days before its end to warn of an exception."
-)
+@click.option("--now", type=TIME, help="Say what has ended by this time.  [default: now]")
+@click.option("--soon", default=14, show_default=True, type=click.IntRange(0), help="Days before an end to warn of it.")
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def check(paths: tuple[Path, ...], now: datetime | None, soon: int, output: str) -> None:
     """Validate policies and exceptions, in files and folders.
 
-    Each error is told with file, line, column and path, and with what was expected there. Exceptions that have ended,
-    or soon will, are warned about.
+    Each error is told with file, line, column and path, and with what was expected there. Warnings are about exceptions
+    and ignored vulnerabilities that have ended, or soon will, and about options that let everything pass, or nothing.
 
     \b
       podgate policy check policies/
@@ -64,7 +63,7 @@ def check(paths: tuple[Path, ...], now: datetime | None, soon: int, output: str)
         policies=tuple(policy.use.name for policy in loaded.policies.policies),
         exceptions=tuple(f"{each.use.namespace}/{each.use.name}" for each in loaded.policies.exceptions),
         errors=problems,
-        warnings=_ending(loaded, now or utc_now(), timedelta(days=soon)),
+        warnings=tuple(warnings(loaded.policies, now or utc_now(), timedelta(days=soon))),
         exit_code=_exit_code(problems),
     )
     if output == "json":
@@ -72,15 +71,6 @@ def check(paths: tuple[Path, ...], now: datetime | None, soon: int, output: str)
     else:
         _show(report)
     sys.exit(report.exit_code)
-
-
-def _ending(loaded: Loaded, now: datetime, soon: timedelta) -> tuple[str, ...]:
-    """Return a warning for each exception that has ended, or ends before long."""
-    return tuple(
-        f"exception {each.use.namespace}/{each.use.name} {'ended' if each.until <= now else 'ends'} {each.use.until}"
-        for each in loaded.policies.exceptions
-        if each.until <= now + soon
-    )
 
 
 def _exit_code(problems: tuple[Problem, ...]) -> int:

@@ -20,7 +20,7 @@ from webhook.model.quote import one_line
 from webhook.model.report import FullReport, Report
 from webhook.reports.facts import utc_now
 from webhook.reports.sqlite import SqliteReports
-from webhook.reports.store import Outcome, ReportStore, StoreError
+from webhook.reports.store import Key, Outcome, ReportStore, StoreError
 from webhook.reports.trivy import Given, ReportError, read_database_time, read_report, read_report_text
 
 STDIN = Path("-")
@@ -30,6 +30,7 @@ BATCH_FILES = 64
 _BATCH_SECONDS = 0.2
 _CLOCKS_APART = timedelta(hours=1)  # clocks of two machines that both mean well
 _BATCH_BYTES = 16 * 1024 * 1024
+_NEW = (Outcome.ADDED, Outcome.REPLACED)
 
 
 @click.command("import")
@@ -43,6 +44,9 @@ _BATCH_BYTES = 16 * 1024 * 1024
 )
 def import_(files: Sequence[Path], reports: Path, database: Path | None, **given: Any) -> None:
     """Keep the reports that `trivy image --scanners vuln --format json` wrote.
+
+    A report does not say what Trivy was told to leave out: scan with --scanners vuln, and without --severity,
+    --ignore-unfixed and ignore files. Of a scan that found less than the one it replaces a warning is given.
 
     Every file is kept whole or not at all. A report of a later scan replaces one of the same digest and platform. Of a
     folder every *.json and *.json.gz is read.
@@ -73,7 +77,7 @@ def import_(files: Sequence[Path], reports: Path, database: Path | None, **given
             run.fail(path, error)
     run.run(expanded)
     if len(expanded) > 1:
-        click.echo(", ".join(f"{what} {run.counts[what]}" for what in ("imported", "kept", "failed")))
+        click.echo(run.summary())
     if run.counts["failed"]:
         raise click.exceptions.Exit(1)
 
@@ -94,21 +98,25 @@ def _read(file: Path) -> bytes:
 
 def _problem(file: Path, error: Exception) -> str:
     reason = (isinstance(error, OSError) and error.strerror) or str(error)
-    return f"{'standard input' if file == STDIN else file}: {reason if reason.isprintable() else one_line(reason)}"
+    return f"{_name(file)}: {reason if reason.isprintable() else one_line(reason)}"
+
+
+def _name(file: Path) -> str:
+    return "standard input" if file == STDIN else str(file)
 
 
 class Batch(Struct):
-    """Files that were read and wait to be put in one transaction."""
+    """Files that were read, each with its reports, and wait to be put in one transaction."""
 
-    files: list[tuple[FullReport, ...]]
+    files: list[tuple[Path, tuple[FullReport, ...]]]
     size: int = 0
     since: float = 0.0
 
-    def add(self, reports: tuple[FullReport, ...], size: int) -> None:
-        """Add what was read from a file of *size* bytes."""
+    def add(self, file: Path, reports: tuple[FullReport, ...], size: int) -> None:
+        """Add what was read from *file*, *size* bytes."""
         if not self.files:
             self.since = time.monotonic()
-        self.files.append(reports)
+        self.files.append((file, reports))
         self.size += size
 
     @property
@@ -122,13 +130,19 @@ class Batch(Struct):
 
 
 class Import:
-    """An import into *store*: `counts` tell what became of the files."""
+    """An import into *store*: `counts` tell what became of the files, `doubtful` counts those with a warning."""
 
     def __init__(self, store: ReportStore, given: Given) -> None:
         self._store = store
         self._given = given
         self._batch = Batch([])
         self.counts: Counter[str] = Counter()
+        self.doubtful = 0
+
+    def summary(self) -> str:
+        """Return in a line what became of the files."""
+        counts = [f"{what} {self.counts[what]}" for what in ("imported", "kept", "failed")]
+        return ", ".join([*counts, f"with a warning {self.doubtful}"] if self.doubtful else counts)
 
     def run(self, files: Sequence[Path]) -> None:
         """Import *files*; raises StoreError, and says how many were not imported, where the store takes no more."""
@@ -150,7 +164,7 @@ class Import:
             text = _read(file)
             reports = read_report(text, self._given)
             _refuse_future(reports)
-            self._batch.add(reports, len(text))
+            self._batch.add(file, reports, len(text))
         except (ReportError, OSError) as error:
             self.fail(file, error)
 
@@ -164,13 +178,44 @@ class Import:
         batch, self._batch = self._batch, Batch([])
         if not batch.files:
             return
-        outcomes = iter(self._store.put(full for reports in batch.files for full in reports))
+        held = self._held(batch)
+        outcomes = iter(self._store.put(full for _, reports in batch.files for full in reports))
         lines = []
-        for reports in batch.files:
+        for file, reports in batch.files:
             of_file = list(islice(outcomes, len(reports)))
             self.counts["kept" if set(of_file) == {Outcome.KEPT} else "imported"] += 1
             lines += [_acknowledgement(full.report, outcome) for full, outcome in zip(reports, of_file, strict=True)]
+            self._doubt(file, [full.report for full, each in zip(reports, of_file, strict=True) if each in _NEW], held)
         click.echo("\n".join(lines))
+
+    def _held(self, batch: Batch) -> dict[Key, Report]:
+        """Return the reports that those of *batch* may replace."""
+        keys = {_key(full.report) for _, reports in batch.files for full in reports}
+        return {key: full.report for key in keys if (full := self._store.get(*key)) is not None}
+
+    def _doubt(self, file: Path, reports: Sequence[Report], held: dict[Key, Report]) -> None:
+        """Warn of a scan that found less than the one in *held* that it replaces, and hold it there instead."""
+        doubts = dict.fromkeys(filter(None, (_doubt(held.get(_key(report)), report) for report in reports)))
+        held |= {_key(report): report for report in reports}
+        self.doubtful += bool(doubts)
+        for doubt in doubts:
+            click.echo(f"warning: {_name(file)}: {doubt}", err=True)
+
+
+def _key(report: Report) -> Key:
+    return Key(report.digest, report.platform)
+
+
+def _doubt(old: Report | None, new: Report) -> str:
+    """Return why *new* may not have looked for all that *old* did, or nothing. What is unscannable blesses nothing."""
+    fewer = 0 if old is None or new.unscannable else sum(old.counts) - sum(new.counts)
+    if old is None or fewer <= 0:
+        return ""
+    return (
+        f"this scan has {fewer} fewer {'vulnerability' if fewer == 1 else 'vulnerabilities'} than the one of "
+        f"{old.scanned_at:%Y-%m-%dT%H:%M:%SZ} that it replaces: was it made with --scanners vuln and without "
+        "--severity or ignores?"
+    )
 
 
 def _refuse_future(reports: Sequence[FullReport]) -> None:

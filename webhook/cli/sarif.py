@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,7 +39,9 @@ def as_sarif(outcome: Outcome, exit_code: int) -> str:
             {
                 "executionSuccessful": not outcome.problems,
                 "exitCode": exit_code,
-                "toolExecutionNotifications": [_notification(problem) for problem in outcome.problems],
+                "toolExecutionNotifications": [
+                    _notification(problem) for problem in (*outcome.problems, *_not_judged(outcome))
+                ],
             }
         ],
         "results": _results(outcome),
@@ -63,6 +66,14 @@ def _notification(problem: Problem) -> Node:
         "message": {"text": str(problem)},
         "locations": [{"physicalLocation": _physical(problem.file, problem.line)}],
     }
+
+
+def _not_judged(outcome: Outcome) -> Iterator[Problem]:
+    """Yield as problems the objects that there is no verdict on."""
+    for verdict in outcome.verdicts:
+        if verdict.not_judged:
+            message = f"{object_name(verdict)} is not judged: a policy or the reports could not be read"
+            yield Problem(verdict.manifest.file, message, verdict.manifest.place().line, 1)
 
 
 def _results(outcome: Outcome) -> list[Node]:

@@ -9,14 +9,13 @@ from msgspec import Struct
 from webhook.manifests.judge import ManifestVerdict
 from webhook.manifests.read import Manifest, read_bounded, read_manifests
 from webhook.manifests.review import is_workload
+from webhook.model.review import WORKLOADS
 from webhook.policy.document import DocumentError
 from webhook.policy.load import policy_files
 
 STDIN = "-"
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-# Kinds that the API server once took in the first group; podgate knows them in the second.
-_MOVED = {"Deployment": "apps/v1", "DaemonSet": "apps/v1", "ReplicaSet": "apps/v1"}
-_MOVED_FROM = "extensions"
+_KNOWN = {kind.lower(): (f"{group}/v1".removeprefix("/"), kind) for group, kind in WORKLOADS}
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -33,13 +32,16 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What became of all files: verdicts in the order of reading, and how much was not judged."""
+    """What became of all files: verdicts in the order of reading, and what was not judged.
+
+    `others` are the kinds of the objects that were passed over, since they hold no pods: one for each object.
+    """
 
     verdicts: tuple[ManifestVerdict, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     files: int
-    others: int
+    others: tuple[str, ...]
 
 
 class Files:
@@ -53,7 +55,7 @@ class Files:
         self._problems: list[Problem] = []
         self._notes: list[str] = []
         self._files = 0
-        self._others = 0
+        self._others: list[str] = []
 
     def read(self, name: str) -> None:
         """Read and judge the file *name*, or standard input."""
@@ -75,7 +77,13 @@ class Files:
 
     def outcome(self) -> Outcome:
         """Return what became of all that was read."""
-        return Outcome(tuple(self._verdicts), tuple(self._problems), tuple(self._notes), self._files, self._others)
+        return Outcome(
+            verdicts=tuple(self._verdicts),
+            problems=tuple(self._problems),
+            notes=tuple(self._notes),
+            files=self._files,
+            others=tuple(self._others),
+        )
 
     def _text(self, name: str) -> bytes:
         if name == STDIN:
@@ -90,18 +98,29 @@ class Files:
             self._note_kustomization(item.place.file)
         elif is_workload(item):
             self._verdicts.append(self._judge(item))
-        elif item.group == _MOVED_FROM and item.kind in _MOVED:
-            raise item.error(
-                "apiVersion", f"no API server serves {item.kind} there since v1.16: use {_MOVED[item.kind]}"
-            )
         elif item.kind == "Kustomization" and item.group.startswith("kustomize.config."):
             self._note_kustomization(item.file)
         else:
-            self._others += 1
+            _refuse_misspelt(item)
+            self._others.append(item.kind)
 
     def _note_kustomization(self, file: str) -> None:
         folder = PurePath(file).parent
         self._notes.append(f"{file}: left out, render it first: kustomize build {folder} | podgate check -")
+
+
+def _refuse_misspelt(manifest: Manifest) -> None:
+    """Raise DocumentError for a workload by another name: passed over, it would be taken for judged.
+
+    Groups of custom resources have a dot, and kinds of their own, Volcano's Job, say. In extensions some workloads were
+    until Kubernetes 1.16.
+    """
+    if "." in manifest.group or manifest.kind.lower() not in _KNOWN:
+        return
+    api_version, kind = _KNOWN[manifest.kind.lower()]
+    if manifest.kind != kind:
+        raise manifest.error("kind", f"expected {kind}, of {api_version}")
+    raise manifest.error("apiVersion", f"no API server serves {kind} there: use {api_version}")
 
 
 def problem_of(error: DocumentError) -> Problem:

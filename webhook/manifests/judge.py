@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from webhook.evaluate import evaluate
+from webhook.evaluate import evaluate, must_pass
 from webhook.manifests.read import Manifest
 from webhook.manifests.review import Asking, reviews_of
 from webhook.model.decision import Decision, Excused, Finding, Mode, Violation
@@ -28,7 +28,10 @@ class Judged(Struct, frozen=True):
 
 
 class ManifestVerdict(Struct, frozen=True):
-    """What becomes of an object: what was found, by line, and what exceptions excused."""
+    """What becomes of an object: what was found, by line, and what exceptions excused.
+
+    `unsure` where a policy or the reports could not be read: then nothing but a refusal is a verdict.
+    """
 
     manifest: Manifest
     namespace: str
@@ -37,6 +40,7 @@ class ManifestVerdict(Struct, frozen=True):
     excused: tuple[Excused, ...]
     evidence: tuple[Evidence, ...]
     contacts: tuple[str, ...]
+    unsure: bool = False
 
     @property
     def mode(self) -> Mode | None:
@@ -48,9 +52,19 @@ class ManifestVerdict(Struct, frozen=True):
         """Whether the object itself is refused."""
         return any(judged.own is Mode.ENFORCE for judged in self.findings)
 
+    @property
+    def not_judged(self) -> bool:
+        """Whether there is no verdict: the webhook, which lets nothing in meanwhile, may say another."""
+        return self.unsure and self.mode is not Mode.ENFORCE
 
-def judge(manifest: Manifest, policies: PolicySet, facts: Facts, asking: Asking) -> ManifestVerdict:
-    """Return the verdict on *manifest*, a workload; raises DocumentError where it cannot be read as one."""
+
+def judge(
+    manifest: Manifest, policies: PolicySet, facts: Facts, asking: Asking, *, unsure: bool = False
+) -> ManifestVerdict:
+    """Return the verdict on *manifest*, a workload; raises DocumentError where it cannot be read as one.
+
+    *unsure* says that some of *policies* or *facts* could not be read.
+    """
     reviews = reviews_of(manifest, asking)
     decisions = [evaluate(review, policies, facts) for review in reviews]
     own = {_key(violation): violation.mode for violation in decisions[0].violations}
@@ -79,6 +93,7 @@ def judge(manifest: Manifest, policies: PolicySet, facts: Facts, asking: Asking)
         excused=tuple(each for key, each in excused.items() if key not in hardest),
         evidence=_evidence(decisions),
         contacts=tuple(dict.fromkeys(contact for decision in decisions for contact in decision.contacts)),
+        unsure=unsure and not all(map(must_pass, reviews)),
     )
 
 

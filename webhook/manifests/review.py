@@ -69,13 +69,17 @@ def _review(manifest: Manifest, asking: Asking) -> Review:
         "object": defaulted(manifest.kind, manifest.value),
     }
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    type_ = WORKLOADS[manifest.group, manifest.kind]
     try:
-        return parse_review(json.dumps(review).encode())
+        parsed = parse_review(json.dumps(review).encode())
     except ObjectError as error:
         # A mapping that was read from YAML is JSON: it can only be of another shape than its kind.
         cause = cast("msgspec.ValidationError", error.__cause__)
-        path, message = in_words(cause, WORKLOADS[manifest.group, manifest.kind])
+        path, message = in_words(cause, type_)
         raise manifest.error(path, f"{message}{_IN_QUOTES}" if _SCALAR.search(message) else message) from error
+    if not parsed.workload.pod.containers:
+        raise manifest.error(type_.path, "no containers: is a field misspelt?")  # no API server takes it
+    return parsed
 
 
 def _made(owner: Review, manifest: Manifest, now: datetime) -> Review:

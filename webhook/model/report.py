@@ -124,8 +124,9 @@ class Evidence(Struct, frozen=True):
     """What is known of an image on a platform.
 
     `image` is the reference as written. `digest` is what it names, or what its tag stood for when that was last scanned
-    (`by_tag` then); None where no report tells. `report` is None in the states UNSCANNED and OTHER_PLATFORM; in the
-    latter `platforms` are those that there are reports for.
+    (`by_tag` then); None where no report tells. `report` is None in the state UNSCANNED. In OTHER_PLATFORM `platforms`
+    are those that there are reports for, and `report` is that of one whose images run on this platform too, None where
+    there is none. `stale` says that `report` is older than was asked for, whatever the state.
     """
 
     image: str
@@ -135,3 +136,9 @@ class Evidence(Struct, frozen=True):
     by_tag: bool = False
     report: Report | None = None
     platforms: tuple[str, ...] = ()
+    stale: bool = False
+
+    @property
+    def own_report(self) -> Report | None:
+        """The report, where it is of the very platform."""
+        return None if self.state is EvidenceState.OTHER_PLATFORM else self.report

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from webhook.model.platform import platform_of
 from webhook.model.pod import ContainerSpec, PodSpec, SecurityContext, Wire
 
 
@@ -162,7 +163,7 @@ class Workload(Struct, frozen=True):
         parts = [platform.split("/") for platform in among]
         left = [each for each in parts if each[0] == (system or each[0]) and each[1] == (architecture or each[1])]
         first = parts[0]
-        return tuple(map("/".join, left)) or (f"{system or first[0]}/{architecture or first[1]}",)
+        return tuple(map("/".join, left)) or (_platform_named(system or first[0], architecture or first[1]),)
 
     def image_uses(self) -> tuple[ImageUse, ...]:
         """Every place that names an image, in the order of the containers, image volumes last."""
@@ -172,6 +173,14 @@ class Workload(Struct, frozen=True):
                 path = f"{self.path}.volumes[{index}].image.reference"
                 uses.append(ImageUse(path, volume.image.reference, None))
         return tuple(uses)
+
+
+def _platform_named(system: str, architecture: str) -> str:
+    """Return the platform by its one name; whatever was said where that is none."""
+    try:
+        return platform_of(system, architecture)
+    except ValueError:
+        return f"{system}/{architecture}"
 
 
 # Of a review that holds no workload (another kind, a DELETE): nothing in it can break a policy.

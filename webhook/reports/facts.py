@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from webhook.model.image import DEFAULT_TAG, Image
+from webhook.model.platform import nearest
 from webhook.model.report import Evidence, EvidenceState, Report, Vulnerability
 
 
@@ -51,27 +52,38 @@ class ImageFacts:
         by_tag = digest is None
         if digest is None:
             digest = self._reports.resolve(f"{image.full_name}:{image.tag or DEFAULT_TAG}")
-        report = None if digest is None else self._reports.find(digest, platform)
-        platforms = self._reports.platforms(digest) if digest is not None and report is None else ()
+        report, platforms = (None, ()) if digest is None else self._find(digest, platform)
+        stale = report is not None and max_age is not None and self._clock() - report.evidence_from > max_age
         return Evidence(
             image=str(image),
             platform=platform,
-            state=self._state(report, platforms, max_age),
+            state=_state(report, platforms, stale=stale),
             digest=digest,
             by_tag=by_tag and digest is not None,
             report=report,
             platforms=platforms,
+            stale=stale,
         )
 
     def vulnerabilities(self, report: Report) -> tuple[Vulnerability, ...]:
         """As Facts.vulnerabilities."""
         return self._reports.vulnerabilities(report)
 
-    def _state(self, report: Report | None, platforms: tuple[str, ...], max_age: timedelta | None) -> EvidenceState:
-        if report is None:
-            return EvidenceState.OTHER_PLATFORM if platforms else EvidenceState.UNSCANNED
-        if report.unscannable:
-            return EvidenceState.UNSCANNABLE
-        if max_age is not None and self._clock() - report.evidence_from > max_age:
-            return EvidenceState.STALE
-        return EvidenceState.SCANNED
+    def _find(self, digest: str, platform: str) -> tuple[Report | None, tuple[str, ...]]:
+        """Return the report of *digest* on *platform*, or on one whose images run there, and which others there are."""
+        report = self._reports.find(digest, platform)
+        if report is not None:
+            return report, ()
+        platforms = self._reports.platforms(digest)
+        other = nearest(platform, platforms)
+        return None if other is None else self._reports.find(digest, other), platforms
+
+
+def _state(report: Report | None, platforms: tuple[str, ...], *, stale: bool) -> EvidenceState:
+    if platforms:
+        return EvidenceState.OTHER_PLATFORM
+    if report is None:
+        return EvidenceState.UNSCANNED
+    if report.unscannable:
+        return EvidenceState.UNSCANNABLE
+    return EvidenceState.STALE if stale else EvidenceState.SCANNED

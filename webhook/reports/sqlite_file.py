@@ -85,7 +85,8 @@ class SqliteFile:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give a connection that sees one state of the store: an empty one where there is no file, or nothing in it.
 
-        Raises StoreError for whatever goes wrong with the file; a file that was there and is gone is no empty store.
+        Raises StoreError for whatever goes wrong with the file; one that was there and is gone, or was emptied, is no
+        empty store.
         """
         with self._telling():
             if not self.exists():
@@ -107,6 +108,8 @@ class SqliteFile:
         if self._is_prepared(db):
             self._existed = True
             yield db
+        elif self._existed:
+            raise StoreError(self.path, "the file was emptied")
         else:
             with _empty() as empty:
                 yield empty

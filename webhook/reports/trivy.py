@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct, field, structs
 
 from webhook.model.image import DEFAULT_TAG, Image, InvalidReferenceError, parse_image
+from webhook.model.platform import parse_platform, platform_of
 from webhook.model.quote import one_line, printable
 from webhook.model.report import FullReport, OperatingSystem, Report, ReportDetails
 from webhook.reports.foreign import Keys, kind_of_artifact, kind_of_object, unlike, why_no_json
-from webhook.reports.platform import parse_platform, platform_of
 from webhook.reports.text import LONGEST_REPORT, ReportError, decode, plain, read_report_text
 from webhook.reports.trivy_findings import counts_of, suppressed_of, vulnerabilities_of, why_unscannable
 from webhook.reports.trivy_schema import NOTHING, Document, ImageConfig, Metadata, Result, Time

@@ -14,6 +14,7 @@ from webhook.model.decision import Decision
 from webhook.model.facts import Facts
 from webhook.model.review import ObjectError, Review, ReviewError, parse_review
 from webhook.policy.reload import PolicyState
+from webhook.reports.index import IndexState
 from webhook.server.answer import render, render_error
 from webhook.server.metrics import Metrics
 
@@ -37,21 +38,26 @@ class BadRequestError(ValueError):
 class Admission:
     """Answers reviews by the policies in force."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a part of the webhook
         self,
         policies: Callable[[], PolicyState],
         log: DenialLog,
         metrics: Metrics,
         facts: Facts,
         *,
+        reports: Callable[[], IndexState] = lambda: IndexState(complete=True),
         cluster: str = "",
     ) -> None:
-        """Judge by what *policies* returns at each review, and *facts*; write to *log* and count in *metrics*."""
+        """Judge by what *policies* returns at each review, and *facts*; write to *log* and count in *metrics*.
+
+        *reports* returns the state of the index that *facts* looks into, where it looks into one.
+        """
         self._policies = policies
         self._denials = log
         self._metrics = metrics
         self._cluster = cluster
         self._facts = facts
+        self._reports = reports
 
     def answer(self, content_type: str, body: bytes) -> bytes:
         """Return the AdmissionReview that answers *body*; raises BadRequestError where that is no review."""
@@ -80,11 +86,14 @@ class Admission:
             self._metrics.duration.observe(time.perf_counter() - began)
 
     def _judge(self, review: Review, began: float) -> bytes:
-        state = self._policies()
+        state, reports = self._policies(), self._reports()  # before they are used: they may be complete a moment later
         decision = evaluate(review, state.policies, self._facts)
         if decision.allowed and not state.complete and not must_pass(review):
             errors = "; ".join(state.errors)
             message = f"podgate has policies that it has never been able to read, so nothing is let in: {errors}"
+            return self._refuse_unjudged(review, began, 500, "InternalError", message)
+        if decision.allowed and decision.evidence and not reports.complete:
+            message = f"podgate has never been able to read its reports, so it lets no image in: {reports.error}"
             return self._refuse_unjudged(review, began, 500, "InternalError", message)
         answer = render(review, decision)
         self._conclude(review, decision, began)

@@ -95,7 +95,12 @@ class Worker:
         self._denials.probe()
         facts = ImageFacts(self._reports)
         self._admission = Admission(
-            lambda: self._policies.state, self._denials, metrics, facts, cluster=settings.cluster
+            lambda: self._policies.state,
+            self._denials,
+            metrics,
+            facts,
+            reports=lambda: self._reports.state,
+            cluster=settings.cluster,
         )
         self._app = admission_app(self._admission)
         readiness = Readiness(
@@ -175,6 +180,9 @@ class Worker:
 
     def _reports_readable(self) -> Condition:
         state = self._reports.state
+        if not state.error and not state.held and not _is_written(self._settings.reports):
+            # As after the first installation, and for good where no policy asks about images.
+            return Condition("reports", holds=True, detail=f"none: there is no store at {self._settings.reports} yet")
         left_out = f", {state.left_out} more in the store than memory has room for" if state.left_out else ""
         detail = "; ".join(filter(None, (f"held: {state.held}{left_out}", state.error)))
         return Condition("reports", not state.error and not state.left_out, detail, required=not state.complete)
@@ -197,6 +205,14 @@ def _end_with_parent() -> None:
         parent.join()
         _log.error("the main process is gone, the worker ends")
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_written(path: Path) -> bool:
+    """Whether there is a file at *path* with something in it."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 async def _read_body(scope: Any, protocol: Any) -> bytes:
