@@ -80,8 +80,13 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def check(*words: str, policies: str = "p.yaml", given: str = "") -> Done:
     """Run podgate check in the folder, with *given* as its standard input."""
     options = (f"--policies={policies}",) if policies else ()
+    return podgate("check", *options, *words, given=given)
+
+
+def podgate(*words: str, given: str = "") -> Done:
+    """Run podgate in the folder, with *given* as its standard input."""
     return subprocess.run(
-        [sys.executable, "-m", "webhook", "check", *options, *words],
+        [sys.executable, "-m", "webhook", *words],
         input=given,
         capture_output=True,
         text=True,

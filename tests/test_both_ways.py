@@ -33,7 +33,9 @@ from webhook.model.review import parse_review
 from webhook.reports.sqlite import SqliteReports
 
 FIXTURES = Path(__file__).parent / "fixtures" / "checks"
-CASES = sorted(FIXTURES.glob("*/*.yaml"))
+# What no API server takes, podgate check calls an error, and the webhook never sees.
+UNASKED = ("no-containers", "pod-without-containers")
+CASES = sorted(path for path in FIXTURES.glob("*/*.yaml") if path.stem not in UNASKED)
 # Seconds that a case is judged later than it asks for, at least: the same for both, whichever is asked first.
 LATE = 5
 LONG_AGO = timedelta(days=3650)

@@ -18,6 +18,7 @@ from tests.reviews import NOW, At, Manifest, pod, review_of, workload
 from webhook.checks.image_vulnerabilities import ID
 from webhook.evaluate import evaluate
 from webhook.model.decision import Decision, Mode
+from webhook.model.facts import NotHeldError
 from webhook.model.image import LONGEST_REPOSITORY
 from webhook.model.quote import LONGEST_QUOTE
 from webhook.model.report import Report, Severity, Vulnerability
@@ -192,6 +193,52 @@ def test_an_image_that_has_few_enough_needs_no_look_at_each_vulnerability(option
     facts = Hasty(reports=[full_report(vulnerabilities=found)])
 
     assert evaluate(review_of(pod(IMAGE)), policy_set([policy(checks={ID: options})], []), facts).allowed
+
+
+class Short(At):
+    """Facts that have no room for single vulnerabilities."""
+
+    def vulnerabilities(self, report: Report) -> tuple[Vulnerability, ...]:
+        raise NotHeldError(report.digest)
+
+
+@pytest.mark.parametrize(
+    ("options", "has"),
+    [
+        pytest.param({}, "at most 0 critical vulnerabilities, not 2", id="counts"),
+        pytest.param({"onlyFixable": True}, "at most 0 critical fixable vulnerabilities, not 1", id="of the fixable"),
+        pytest.param({"max": {"critical": 1, "high": 0}}, "at most 1 critical and 0 high vulnerabilities, not 2 and 1"),
+        pytest.param(
+            {"ignore": [{"id": "CVE-1", "until": "2027-01-31T00:00:00Z", "reason": "r"}]},
+            "at most 0 critical vulnerabilities, not 2",
+            id="none is ignored",
+        ),
+    ],
+)
+def test_an_image_whose_vulnerabilities_are_not_held_is_judged_by_their_counts(options: Manifest, has: str) -> None:
+    found = [
+        {"id": "CVE-1", "severity": "critical", "fixed": "2"},
+        {"id": "CVE-2", "severity": "critical"},
+        {"id": "CVE-3", "severity": "high"},
+    ]
+    facts = Short(reports=[full_report(vulnerabilities=found)])
+
+    (violation,) = evaluate(review_of(pod(IMAGE)), policy_set([policy(checks={ID: options})], []), facts).violations
+
+    assert has in violation.finding.message
+    assert violation.finding.details == ("they are not held in memory: podgate report show has them",)
+    assert violation.finding.fix == (
+        "upgrade what podgate report show names, or raise --reports-memory where an ignored one is among them"
+    )
+    assert (violation.mode, violation.finding.image, violation.finding.vulnerabilities) == (Mode.ENFORCE, IMAGE, ())
+
+
+def test_an_image_whose_vulnerabilities_are_not_held_and_few_enough_is_let_in() -> None:
+    facts = Short(reports=[full_report(vulnerabilities=[{"id": "CVE-1", "severity": "critical"}])])
+
+    policies = policy_set([policy(checks={ID: {"max": {"critical": 1}}})], [])
+
+    assert evaluate(review_of(pod(IMAGE)), policies, facts).allowed
 
 
 @pytest.mark.parametrize(

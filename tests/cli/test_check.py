@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.checking import (
     AUDIT,
@@ -190,7 +191,7 @@ def test_a_folder_stands_for_the_manifests_in_it_and_hidden_ones_are_left_out(fo
     ):
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(POD if not name.endswith(".json") else json.dumps({"apiVersion": "v1", "kind": "Pod"}))
+        file.write_text(POD if not name.endswith(".json") else json.dumps(yaml.safe_load(POD)))
 
     said = as_json("k")
 
@@ -210,11 +211,12 @@ def test_a_file_that_is_named_may_end_as_it_likes() -> None:
 
 
 def test_kinds_without_pods_are_passed_over() -> None:
-    write(a="apiVersion: v1\nkind: ConfigMap\n---\napiVersion: example.com/v1\nkind: Job\n")
+    write(a="apiVersion: v1\nkind: ConfigMap\n---\n" * 2 + "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n")
 
     done = check("a.yaml", "p.yaml")
 
-    assert (done.returncode, done.stdout) == (0, "0 workloads in 2 files\n")
+    passed_over = "4 other objects passed over (ClusterPolicy, ConfigMap, Job)"
+    assert (done.returncode, done.stdout) == (0, f"0 workloads in 2 files; {passed_over}\n")
     assert done.stderr == "note: no workload was found, so nothing was judged\n"
 
 
@@ -261,13 +263,23 @@ def test_a_kustomization_says_how_to_render_it(name: str, text: str) -> None:
         ),
         pytest.param(
             POD.replace("nginx:1.29.3", "1.30"),
-            "a.yaml:7:14: spec.containers[0].image: expected `str | null`, got `float`: put it in quotes",
+            "a.yaml:7:14: spec.containers[0].image: expected text, got a number: put it in quotes",
             id="an image that is a number",
         ),
         pytest.param(
             DEPLOYMENT.replace("apps/v1", "extensions/v1beta1"),
-            "a.yaml:1:13: apiVersion: no API server serves Deployment there since v1.16: use apps/v1",
+            "a.yaml:1:13: apiVersion: no API server serves Deployment there: use apps/v1",
             id="a version that is no longer served",
+        ),
+        pytest.param(
+            POD.replace("kind: Pod", "kind: pod"),
+            "a.yaml:2:7: kind: expected Pod, of v1",
+            id="a kind in lower case",
+        ),
+        pytest.param(
+            POD.replace("containers:", "Containers:"),
+            "a.yaml:5:3: spec: no containers: is a field misspelt?",
+            id="a misspelt field",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.checking import (
     as_json,
     check,
     enter,
+    podgate,
     write,
 )
 from tests.image_reports import full_report
@@ -205,6 +207,49 @@ def test_reports_can_be_what_trivy_wrote() -> None:
             "workloads"
         ]
         assert [evidence["state"] for evidence in workload["evidence"]] == ["scanned"], reports
+
+
+@pytest.mark.parametrize("command", [("check",), ("explain",)])
+def test_reports_can_come_by_a_pipe_but_not_beside_manifests(command: tuple[str, ...]) -> None:
+    sample = (TRIVY / "remote-digest.json").read_text()
+    (digest,) = json.loads(sample)["Metadata"]["RepoDigests"]
+    write(a=POD.replace("nginx:1.29.3", digest), s=SCANNED)
+    words = (*command, "--policies=s.yaml", "--reports=-", "--now=2026-11-24T12:00:00Z", "--output=json")
+
+    done, broken, twice = (
+        podgate(*words, "a.yaml", given=sample),
+        podgate(*words, "a.yaml", given="{"),
+        podgate(*words, "-", given=sample),
+    )
+
+    assert '"state": "scanned"' in done.stdout
+    assert broken.stderr.startswith("error: stdin: ")
+    assert (twice.returncode, "standard input is either manifests or the --reports" in twice.stderr) == (2, True)
+
+
+def test_a_report_of_a_scan_in_the_future_does_not_count_in_a_folder_either() -> None:
+    sample = (TRIVY / "remote-digest.json").read_bytes()
+    (digest,) = json.loads(sample)["Metadata"]["RepoDigests"]
+    later = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    Path("r").mkdir()
+    Path("r/a.json").write_text(json.dumps(json.loads(sample) | {"CreatedAt": later}))
+    write(a=POD.replace("nginx:1.29.3", digest), s=SCANNED)
+
+    done = check("--reports=r", "--output=json", "a.yaml", policies="s.yaml")
+
+    assert done.stderr.startswith("error: r/a.json: scanned in the future, at ")
+    assert json.loads(done.stdout)["workloads"][0]["evidence"][0]["state"] == "unscanned"
+
+
+def test_hidden_reports_are_left_out_and_a_folder_that_holds_none_is_an_error() -> None:
+    for name in ("r/.old/a.json", "r/.b.json", "r/c.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("{}")
+    write(a=POD)
+
+    done = check("--reports=r", "a.yaml")
+
+    assert (done.returncode, done.stderr) == (2, "error: r: holds no reports: expected *.json or *.json.gz\n")
 
 
 def test_a_report_that_cannot_be_read_is_an_error_and_the_others_count() -> None:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -40,8 +41,32 @@ def test_podgate_lists_its_commands(name: str) -> None:
     assert re.search(rf"^  {name}  +\w", run("--help").output, re.MULTILINE)
 
 
-def test_options_that_must_be_given_say_so() -> None:
-    assert re.search(r"--policies PATH.*\[required\]", run("serve", "--help").output)
+def test_options_that_must_be_given_say_so_and_how_else() -> None:
+    text = " ".join(run("serve", "--help").output.split())
+
+    assert re.search(r"--policies PATH [^\[]*\[env var: PODGATE_POLICIES; required\]", text)
+
+
+def test_serve_takes_its_policies_from_the_environment() -> None:
+    result = CliRunner(env={"PODGATE_POLICIES": "x"}).invoke(main, ["serve"], prog_name="podgate")
+
+    assert "a certificate is needed" in result.stderr
+
+
+def every_command(command: click.Command) -> Iterator[click.Command]:
+    """Yield *command*, and those in it where it is a group."""
+    yield command
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from every_command(each)
+
+
+def test_output_has_one_short_form_everywhere() -> None:
+    spellings = [
+        parameter.opts for each in every_command(main) for parameter in each.params if "--output" in parameter.opts
+    ]
+
+    assert len(spellings) > 4
+    assert all(spelling == ["--output", "-o"] for spelling in spellings)
 
 
 @pytest.mark.parametrize("option", ["--port", "--plain-port", "--drain-seconds", "--denial-log-keep", "--log-format"])
@@ -63,7 +88,7 @@ def test_the_module_is_the_command() -> None:
     ("words", "message"),
     [
         pytest.param(("server",), "No such command 'server'", id="a command that is not there"),
-        pytest.param(("serve",), "Missing option '--policies'", id="no policies"),
+        pytest.param(("serve",), "Missing option '--policies' (env var: 'PODGATE_POLICIES')", id="no policies"),
         pytest.param(("serve", "--policies=x", "--polices=y"), "No such option", id="a misspelt option"),
         pytest.param(("serve", "--policies=x", "--port=0"), "Invalid value for '--port'", id="port 0"),
         pytest.param(("serve", "--policies=x", "--plain-port=65536"), "for '--plain-port'", id="a port too high"),

@@ -297,7 +297,9 @@ def test_what_finds_nothing_says_so_in_each_part(folder: Path) -> None:
         "apiVersion: podgate.io/v1\nkind: ClusterPolicy\nmetadata: {name: a}\nspec: {checks: {image-pinned: {}}}\n"
     )
 
-    result = explain("-", stdin="{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: []}}")
+    result = explain(
+        "-", stdin="{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{image: nginx:1.29.3}]}}"
+    )
 
     assert result.stdout == (
         "stdin:1: Pod default/web\n"
@@ -327,10 +329,8 @@ def test_an_exception_with_nothing_to_excuse_and_one_that_comes_too_late_say_so(
         "        legacy excuses already spec.containers[0].image (supply-chain/image-vulnerabilities)\n"
         in result.stdout
     )
-    assert (
-        "        there is nothing to excuse\n"
-        in explain("-", stdin=POD.replace("[{name: app, image: nginx:1.2}]", "[]")).stdout
-    )
+    Path("policies.yaml").write_text(twice.replace("unscanned: warn", "unscanned: allow"))
+    assert "        there is nothing to excuse\n" in explain("-", stdin=POD.replace("nginx:1.2}", "other:1}")).stdout
 
 
 @pytest.mark.usefixtures("folder")

@@ -44,7 +44,7 @@ def test_what_is_wrong_is_named_with_file_line_column_path_and_what_was_expected
     expected = "expected one of tag, version, digest, got digset; did you mean digest?"
     assert done.stderr.splitlines() == [
         f"error: a.yaml:6:34: spec.checks.image-pinned.level: {expected}",
-        "error: b.yaml:12:3: spec: object missing required field `owner`",
+        "error: b.yaml:12:3: spec: owner is missing",
         "error: b.yaml:19:1: not YAML: did not find expected node content",
     ]
     assert done.stdout == "1 policy, 0 exceptions: 3 errors\n"

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from webhook.cli import main
 from webhook.cli.tables import SEVERITY_COLOURS, columns, show_age, show_count, track
 from webhook.model.report import FullReport
 from webhook.reports.sqlite import SqliteReports
+from webhook.reports.store import Key
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 NOW = datetime.now(UTC)
@@ -393,11 +395,28 @@ def test_the_list_can_be_narrowed(store: SqliteReports, words: tuple[str, ...], 
     assert sorted(each["digest"][7] for each in reports) == list(listed)
 
 
-def test_an_empty_list_says_so_and_is_no_error(store: SqliteReports) -> None:
+@pytest.fixture
+def nobody_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.delenv("PODGATE_REPORTS", raising=False)
+
+
+@pytest.mark.usefixtures("nobody_imported")
+def test_an_empty_list_says_so_and_is_no_error(tmp_path: Path) -> None:
     result = run("list")
 
     assert (result.stdout, result.stderr) == ("", "No reports found.\n")
-    assert list(store.reports()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("show", "app"), ("delete", "app"), ("gc", "--older-than=1d")], ids=" ".join
+)
+def test_a_store_that_is_named_must_be_there(words: tuple[str, ...], tmp_path: Path) -> None:
+    result = run(*words, "--reports", tmp_path / "x.db", code=1)
+
+    assert (result.stdout, result.stderr) == ("", f"Error: {tmp_path}/x.db: there is no such file\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("words", [("--older-than=a week",), ("--severity=bad",), ("--output=yaml",)])
@@ -503,12 +522,44 @@ def test_a_tag_is_said_to_stand_for_its_digest(store: SqliteReports) -> None:
     assert A not in result.stdout
 
 
-def test_a_name_of_several_digests_lists_them(store: SqliteReports) -> None:
-    put(store, app(A, tags=[]), app(B, tags=[]))
+def test_a_name_of_several_digests_lists_them_with_their_tags(store: SqliteReports) -> None:
+    put(store, app(A, tags=[]), app(A, platform="linux/arm64"), app(B, tags=[]))
 
     result = run("show", "registry.example.com/team/app", code=1)
 
-    assert result.stderr == f'Error: "registry.example.com/team/app" can be any of 2 digests:\n  {A}\n  {B}\n'
+    assert result.stderr == (
+        'Error: "registry.example.com/team/app" can be any of 2 digests: give a tag or a digest\n'
+        f"  {A} registry.example.com/team/app:v1\n  {B}\n"
+    )
+
+
+def test_a_name_of_very_many_digests_lists_ten_and_says_how_to_see_the_others(store: SqliteReports) -> None:
+    put(store, *(app(f"sha256:{number:064}", tags=[]) for number in range(12)))
+
+    lines = run("show", "registry.example.com/team/app", code=1).stderr.splitlines()
+
+    assert [line.strip() for line in lines[1:-1]] == [f"sha256:{number:064}" for number in range(10)]
+    assert lines[-1] == "  and 2 more: podgate report list --output wide --image registry.example.com/team/app"
+
+
+def test_a_digest_that_is_not_held_does_not_mean_another_one_of_its_repository(store: SqliteReports) -> None:
+    put(store, app(A))
+
+    result = run("show", f"registry.example.com/team/app@{B}", code=1)
+
+    assert result.stderr.startswith(f'Error: no report of "registry.example.com/team/app@{B}"')
+
+
+def test_delete_of_a_repository_wants_a_tag_or_a_digest(store: SqliteReports) -> None:
+    put(store, app(A))
+
+    result = run("delete", "registry.example.com/team/app", code=1)
+
+    assert result.stderr == (
+        'Error: "registry.example.com/team/app" is a repository: give a tag or a digest\n'
+        f"  {A} registry.example.com/team/app:v1\n"
+    )
+    assert len(list(store.reports())) == 1
 
 
 @pytest.mark.parametrize(
@@ -530,9 +581,9 @@ def test_a_name_of_nothing_is_an_error_that_suggests_others(store: SqliteReports
     assert (result.stdout, result.stderr) == ("", f'Error: no report of "{name}"{told}\n')
 
 
-def test_a_name_in_an_empty_store_says_that_it_is_empty(store: SqliteReports) -> None:
+@pytest.mark.usefixtures("nobody_imported")
+def test_a_name_in_an_empty_store_says_that_it_is_empty() -> None:
     assert run("show", "app", code=1).stderr == 'Error: no report of "app": the store holds none\n'
-    assert list(store.reports()) == []
 
 
 def test_a_digest_of_two_platforms_shows_both_or_the_one_asked_for(store: SqliteReports) -> None:
@@ -758,3 +809,18 @@ def test_a_thousand_reports_are_imported_in_seconds(store: SqliteReports, tmp_pa
 
     assert len(list(store.reports())) == 1000
     assert took < 10
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_gc_takes_out_what_is_damaged(store: SqliteReports, *, dry_run: bool) -> None:
+    put(store, app(A), app(B))
+    with sqlite3.connect(os.environ["PODGATE_REPORTS"]) as db:
+        db.execute("UPDATE reports SET report = x'00' WHERE digest = ?", (A,))
+    db.close()
+
+    result = run("gc", "--older-than", "7d", *(["--dry-run"] if dry_run else []))
+
+    does = "would delete" if dry_run else "deleted"
+    assert f"{does} the damaged report of {A} on linux/amd64\n" in result.stdout
+    assert store.damaged() == ((Key(A, "linux/amd64"),) if dry_run else ())
+    assert [report.digest for report in store.reports()] == [B]

@@ -69,6 +69,7 @@ def test_they_are_read_but_for_templates_and_what_is_wrong_on_purpose(kubernetes
         "apiVersion",
         "not YAML",  # a template of another kind
         "the key replicas stands here twice",
+        "spec",  # a pod's status alone, to be applied to that subresource
     }
 
 

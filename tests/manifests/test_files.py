@@ -44,7 +44,7 @@ def test_workloads_are_judged_and_other_objects_counted() -> None:
         ("Pod", 1, True),
         ("Pod", 9, True),
     ]
-    assert (found.files, found.others, found.problems, found.notes) == (1, 1, (), ())
+    assert (found.files, found.others, found.problems, found.notes) == (1, ("Service",), (), ())
 
 
 def test_standard_input_is_a_file_named_stdin() -> None:
@@ -62,7 +62,7 @@ def test_each_problem_has_its_place_and_the_rest_is_judged() -> None:
     assert len(found.verdicts) == 1
     assert list(map(str, found.problems)) == [
         "a.yaml:1:1: not a Kubernetes object: expected apiVersion and kind",
-        "a.yaml:11:38: spec.containers[0].image: expected `str | null`, got `int`: put it in quotes",
+        "a.yaml:11:38: spec.containers[0].image: expected text, got a whole number: put it in quotes",
         "b.yaml: No such file or directory",
         ".: Is a directory",
     ]
@@ -86,12 +86,34 @@ def test_a_version_that_is_no_longer_served_is_a_problem(kind: str) -> None:
     found = outcome("-", stdin=f"apiVersion: extensions/v1beta1\nkind: {kind}\n")
 
     assert [str(problem) for problem in found.problems] == [
-        f"stdin:1:13: apiVersion: no API server serves {kind} there since v1.16: use apps/v1"
+        f"stdin:1:13: apiVersion: no API server serves {kind} there: use apps/v1"
     ]
 
 
+@pytest.mark.parametrize(
+    ("api_version", "kind", "problem"),
+    [
+        ("v1", "pod", "2:7: kind: expected Pod, of v1"),
+        ("v1", "Deployment", "1:13: apiVersion: no API server serves Deployment there: use apps/v1"),
+        ("app/v1", "Deployment", "1:13: apiVersion: no API server serves Deployment there: use apps/v1"),
+        ("apps/v1", "cronJob", "2:7: kind: expected CronJob, of batch/v1"),
+        ("apps/v1", "Pod", "1:13: apiVersion: no API server serves Pod there: use v1"),
+    ],
+)
+def test_a_misspelt_kind_is_a_problem_and_not_passed_over(api_version: str, kind: str, problem: str) -> None:
+    found = outcome("-", stdin=f"apiVersion: {api_version}\nkind: {kind}\n")
+
+    assert ([str(each) for each in found.problems], found.others) == ([f"stdin:{problem}"], ())
+
+
+def test_a_custom_resource_may_have_the_name_of_a_workload() -> None:
+    found = outcome("-", stdin="apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n")
+
+    assert (found.problems, found.others) == ((), ("Job",))
+
+
 def test_other_kinds_of_that_group_are_other_objects() -> None:
-    assert outcome("-", stdin="apiVersion: extensions/v1beta1\nkind: Ingress\n").others == 1
+    assert outcome("-", stdin="apiVersion: extensions/v1beta1\nkind: Ingress\n").others == ("Ingress",)
 
 
 @pytest.mark.parametrize(
@@ -109,11 +131,13 @@ def test_a_kustomization_is_left_out_with_a_note(name: str, text: str) -> None:
     found = outcome(name)
 
     assert found.notes == (f"{name}: left out, render it first: kustomize build . | podgate check -",)
-    assert (found.problems, found.others) == ((), 0)
+    assert (found.problems, found.others) == ((), ())
 
 
 def test_a_kustomization_of_another_group_is_an_object() -> None:
-    assert outcome("-", stdin="apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization").others == 1
+    assert outcome("-", stdin="apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization").others == (
+        "Kustomization",
+    )
 
 
 def test_names_stand_for_files_each_once_and_folders_for_what_they_hold() -> None:

@@ -11,6 +11,7 @@ from webhook.manifests.judge import ManifestVerdict, judge
 from webhook.manifests.read import Manifest, read_manifests
 from webhook.manifests.review import Asking
 from webhook.model.decision import Mode
+from webhook.policy.document import DocumentError
 from webhook.policy.policies import Policy, PolicyException, policy_set
 
 SPEC = {"containers": [{"name": "a", "image": "nginx"}]}
@@ -143,7 +144,6 @@ def test_evidence_is_told_once() -> None:
     [
         pytest.param(b"spec:\n  containers:\n  - name: a\n    image: nginx", 6, id="where it stands"),
         pytest.param(b"spec:\n  containers:\n  - name: a", 5, id="where it should stand"),
-        pytest.param(b"spec: {}\n", 3, id="the deepest that is there"),
         pytest.param(
             b"x: &x\n  image: nginx\nspec:\n  containers:\n  - <<: *x\n    name: a", 4, id="where it is merged from"
         ),
@@ -152,4 +152,24 @@ def test_evidence_is_told_once() -> None:
 def test_a_finding_has_the_line_of_its_path(text: bytes, line: int) -> None:
     found = verdict({}, policy(checks={"image-pinned": {}}), text=b"apiVersion: v1\nkind: Pod\n" + text)
 
-    assert [judged.line for judged in found.findings] == ([line] if b"containers" in text else [])
+    assert [judged.line for judged in found.findings] == [line]
+
+
+@pytest.mark.parametrize(
+    "spec", ["{}", "{Containers: [{name: a, image: a}]}", "{initContainers: [{name: a, image: a:1.0}]}"]
+)
+def test_a_pod_without_containers_is_not_taken_for_clean(spec: str) -> None:
+    with pytest.raises(DocumentError, match=r"a\.yaml:3:7: spec: no containers: is a field misspelt\?"):
+        verdict({}, policy(checks={"image-pinned": {}}), text=f"apiVersion: v1\nkind: Pod\nspec: {spec}".encode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "path"),
+    [
+        ("apps/v1\nkind: Deployment", "{template: {spec: {}}}", "spec.template.spec"),
+        ("batch/v1\nkind: CronJob", "{}", "spec.jobTemplate.spec.template.spec"),
+    ],
+)
+def test_a_template_without_containers_is_not_taken_for_clean(kind: str, spec: str, path: str) -> None:
+    with pytest.raises(DocumentError, match=f": {path}: no containers: is a field misspelt"):
+        verdict({}, policy(), text=f"apiVersion: {kind}\nspec: {spec}".encode())

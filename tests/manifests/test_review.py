@@ -159,7 +159,7 @@ def test_a_job_made_by_a_cronjob_without_labels_takes_those_of_its_pods() -> Non
 
 
 def test_a_job_whose_metadata_is_no_mapping_takes_none() -> None:
-    with pytest.raises(DocumentError, match="metadata: expected `object`, got `array`"):
+    with pytest.raises(DocumentError, match="metadata: expected a mapping, got a list"):
         given(workload("Job", {}) | {"metadata": [], "spec": {"template": {"metadata": {"labels": {"c": "3"}}}}})
 
 
@@ -218,32 +218,32 @@ def test_the_job_of_a_cronjob_is_named_after_the_minute() -> None:
     [
         pytest.param(
             "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    name: a",
-            "a.yaml:5:5: spec.containers: expected `array | null`, got `object`",
+            "a.yaml:5:5: spec.containers: expected a list, got a mapping",
             id="containers as a mapping",
         ),
         pytest.param(
             "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - name: a\n      image: 1.30",
-            "a.yaml:6:14: spec.containers[0].image: expected `str | null`, got `float`: put it in quotes",
+            "a.yaml:6:14: spec.containers[0].image: expected text, got a number: put it in quotes",
             id="image as a number",
         ),
         pytest.param(
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: 1}",
-            "a.yaml:3:18: metadata.name: expected `str`, got `int`: put it in quotes",
+            "a.yaml:3:18: metadata.name: expected text, got a whole number: put it in quotes",
             id="name as a number",
         ),
         pytest.param(
             "apiVersion: apps/v1\nkind: Deployment\nspec:\n  template: []",
-            "a.yaml:4:13: spec.template: expected `object | null`, got `array`",
+            "a.yaml:4:13: spec.template: expected a mapping, got a list",
             id="template as a list",
         ),
         pytest.param(
             "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: y}}",
-            "a.yaml:3:20: metadata.labels[...]: expected `str`, got `bool`: put it in quotes",
+            "a.yaml:3:20: metadata.labels[...]: expected text, got true or false: put it in quotes",
             id="label as a boolean",
         ),
         pytest.param(
             "apiVersion: v1\nkind: Pod\nmetadata: 1",
-            "a.yaml:3:11: metadata: expected `object`, got `int`",
+            "a.yaml:3:11: metadata: expected a mapping, got a whole number",
             id="metadata",
         ),
     ],
@@ -262,7 +262,7 @@ def test_errors_in_the_item_of_a_list_are_placed_there() -> None:
     assert reviews_of(first, ASKING)[0].kind == "Pod"
     with pytest.raises(DocumentError) as caught:
         reviews_of(second, ASKING)
-    assert str(caught.value) == "a.yaml:6:17: spec.containers: expected `array | null`, got `object`"
+    assert str(caught.value) == "a.yaml:6:17: spec.containers: expected a list, got a mapping"
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,18 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.image_reports import full_report
+from webhook.model.facts import NotHeldError
 from webhook.model.report import FullReport, Report
 from webhook.reports.index import IndexState, ReportIndex
 from webhook.reports.sqlite import SqliteReports
@@ -286,6 +289,57 @@ def test_regression_a_busy_thread_held_up_a_look_at_each_row(store: SqliteReport
     assert took < FOLLOWED_WITHIN
 
 
+def damage(path: Path) -> None:
+    """Change a byte of what the file holds of A, as a bad disk does."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE reports SET report = CAST(substr(report, 2) AS BLOB) WHERE digest = ?", (A,))
+        db.commit()
+
+
+def test_a_damaged_report_is_named_and_the_others_are_held(store: SqliteReports, path: Path) -> None:
+    store.put([report(A, AMD64, 0, "app:v1"), report(B)])
+    damage(path)
+
+    index = ReportIndex(store)
+
+    error = f"damaged in the store, to be imported again: {A} on {AMD64}"
+    found = IndexState(complete=True, error=error, held=1, oldest=T0, newest=T0, unreadable=frozenset([A]))
+    assert index.state == found
+    assert index.find(B, AMD64) == report(B).report
+    assert (index.find(A, AMD64), index.resolve("app:v1")) == (None, A)
+
+    store.put([report(A)])
+    index.look()
+
+    assert index.state == IndexState(complete=True, held=2, oldest=T0, newest=T0)
+
+
+def test_what_was_read_of_a_report_before_it_was_damaged_stays_in_force(store: SqliteReports, path: Path) -> None:
+    store.put([report(A, found=3)])
+    index = ReportIndex(store)
+
+    store.put([report(A, days=1)])
+    damage(path)
+    index.look()
+
+    held = index.find(A, AMD64)
+    assert held == report(A, found=3).report
+    assert len(index.vulnerabilities(held)) == 3
+    assert index.state.error == f"damaged in the store, to be imported again: {A} on {AMD64}"
+    assert index.state.unreadable == frozenset()
+
+
+def test_of_many_damaged_reports_some_are_named(store: SqliteReports, path: Path) -> None:
+    platforms = ["linux/amd64", "linux/arm64", "linux/riscv64", "linux/s390x", "linux/ppc64le"]
+    store.put([report(A, platform) for platform in platforms])
+    damage(path)
+
+    index = ReportIndex(store)
+
+    assert index.state.error.count(A) == 3
+    assert index.state.error.endswith(" and 2 more")
+
+
 # The limit
 
 
@@ -305,6 +359,30 @@ def test_the_newest_scans_are_held_where_not_all_fit(store: SqliteReports) -> No
         newest=T0 + timedelta(9),
     )
     assert [day for day in range(10) if index.resolve(f"app:{day}")] == held
+
+
+def test_beyond_the_limit_reports_are_held_without_their_vulnerabilities(store: SqliteReports) -> None:
+    store.put([report(A, AMD64, 0, "app:v1", found=3000), report(B, AMD64, 1, found=3000)])
+
+    index = ReportIndex(store, limit=15_000)
+
+    old, new = index.find(A, AMD64), index.find(B, AMD64)
+    assert (old, new) == (report(A, AMD64, 0, "app:v1", found=3000).report, report(B, days=1, found=3000).report)
+    assert old is not None
+    assert new is not None
+    assert index.resolve("app:v1") == A
+    assert len(index.vulnerabilities(new)) == 3000
+    with pytest.raises(NotHeldError, match=f"memory has no room for the vulnerabilities of {A} on {AMD64}"):
+        index.vulnerabilities(old)
+    assert (index.state.held, index.state.without_details, index.state.left_out) == (2, 1, 0)
+
+    store.delete([new])
+    index.look()
+
+    old = index.find(A, AMD64)
+    assert old is not None
+    assert len(index.vulnerabilities(old)) == 3000
+    assert index.state.without_details == 0
 
 
 def test_a_newer_scan_takes_the_place_of_the_oldest(store: SqliteReports) -> None:

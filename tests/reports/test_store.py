@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tests.image_reports import full_report
 from webhook.model.report import FullReport
+from webhook.reports.index import ReportIndex
 from webhook.reports.sqlite import SqliteReports
 from webhook.reports.store import Changes, Key, Outcome, StoreError, unpack_details
 
@@ -127,6 +128,31 @@ def test_another_report_of_the_same_scan_mends_it(store: SqliteReports) -> None:
     assert next(store.reports()).database_updated_at == T0
 
 
+@pytest.mark.parametrize("again", [{"scannedAt": T0, "id": "another"}, {"scannedAt": T0 + DAY}], ids=["time", "id"])
+def test_regression_a_scan_imported_again_without_its_database_became_fresh(
+    store: SqliteReports, again: dict[str, object]
+) -> None:
+    store.put([full_report(scannedAt=T0, databaseUpdatedAt=T0 - DAY)])
+
+    store.put([full_report(**again)])
+
+    assert next(store.reports()).database_updated_at == T0 - DAY
+
+
+def test_another_scan_without_its_database_is_of_an_unknown_one(store: SqliteReports) -> None:
+    store.put([full_report(scannedAt=T0, databaseUpdatedAt=T0 - DAY)])
+
+    store.put([full_report(scannedAt=T0 + DAY, id="another")])
+
+    assert next(store.reports()).database_updated_at is None
+
+
+def test_the_same_report_again_without_its_database_changes_nothing(store: SqliteReports) -> None:
+    store.put([full_report(databaseUpdatedAt=T0)])
+
+    assert store.put([full_report()]) == (Outcome.KEPT,)
+
+
 def test_reports_of_one_call_count_one_after_the_other(store: SqliteReports) -> None:
     outcomes = store.put([report(days=1), report(days=0), report(days=2), report(B)])
 
@@ -171,6 +197,32 @@ def test_a_report_that_is_not_kept_still_brings_its_newer_tag(store: SqliteRepor
     assert store.put([report(A, AMD64, 1, "app:v1")]) == (Outcome.KEPT,)
 
     assert store.resolve("app:v1") == A
+
+
+SPELLINGS = ["r.example.com/app:V1", "R.Example.COM/app:V1", "r.example.com:443/app:V1", "R.example.com:443/app:V1"]
+
+
+@pytest.mark.parametrize("scanned", SPELLINGS)
+@pytest.mark.parametrize("asked", SPELLINGS)
+def test_regression_a_tag_by_another_spelling_of_its_registry_was_not_scanned(
+    store: SqliteReports, scanned: str, asked: str
+) -> None:
+    store.put([report(A, AMD64, 1, scanned)])
+
+    assert store.resolve(asked) == ReportIndex(store).resolve(asked) == A
+
+
+@pytest.mark.parametrize("other", ["r.example.com/app:v1", "r.example.com:5000/app:V1", "r.example.com:4430/app:V1"])
+def test_a_tag_in_other_letters_or_at_another_port_is_another(store: SqliteReports, other: str) -> None:
+    store.put([report(A, AMD64, 1, "r.example.com/app:V1")])
+
+    assert store.resolve(other) is None
+
+
+def test_the_last_scan_counts_whichever_the_spelling(store: SqliteReports) -> None:
+    store.put([report(A, AMD64, 2, "r.example.com:443/app:v1"), report(B, AMD64, 1, "R.example.com/app:v1")])
+
+    assert store.resolve("r.example.com/app:v1") == A
 
 
 def test_a_scan_by_digest_takes_no_tag_away(store: SqliteReports) -> None:
@@ -273,7 +325,7 @@ def test_load_returns_everything_to_who_knows_nothing(store: SqliteReports) -> N
 
 def test_load_returns_what_differs_from_what_is_known(store: SqliteReports) -> None:
     store.put([report(A), report(B), report(C)])
-    known = {held.key: held.revision for held in load(store).changed}
+    known = {held.key: held.known for held in load(store).changed}
 
     store.delete([report(A).report])
     store.put([report(B, days=1, found=5)])
@@ -294,9 +346,39 @@ def test_load_leaves_out_the_oldest_scans_beyond_the_limit(store: SqliteReports)
     assert changes.left_out == 10 - len(days)
 
 
+def test_regression_a_report_beyond_the_limit_was_not_known_at_all(store: SqliteReports) -> None:
+    store.put([report(f"sha256:{day:064x}", days=day, found=3000) for day in range(10)])
+
+    changes = store.load({}, 60_000)
+
+    with_details = [bool(held.details) for held in changes.changed]
+    assert [held.report for held in changes.changed] == [
+        report(f"sha256:{day:064x}", days=day, found=3000).report for day in range(9, -1, -1)
+    ]
+    assert 0 < sum(with_details) < 10
+    assert with_details == sorted(with_details, reverse=True)
+    assert changes.left_out == 0
+
+
+def test_details_come_and_go_with_the_room_for_them(store: SqliteReports) -> None:
+    both = [report(A, days=0, found=3000), report(B, days=1, found=3000)]
+    store.put(both)
+    much, little = 20_000, 15_000
+    known = {held.key: held.known for held in store.load({}, much).changed}
+
+    less = store.load(known, little)
+    known |= {held.key: held.known for held in less.changed}
+    same = store.load(known, little)
+    more = store.load(known, much)
+
+    assert [(held.report, held.details) for held in less.changed] == [(both[0].report, b"")]
+    assert same.changed == ()
+    assert [(held.report, unpack_details(held.details)) for held in more.changed] == [(both[0].report, both[0].details)]
+
+
 def test_what_no_longer_fits_is_gone(store: SqliteReports) -> None:
     store.put([report(A, days=0), report(B, days=1)])
-    known = {held.key: held.revision for held in load(store).changed}
+    known = {held.key: held.known for held in load(store).changed}
 
     changes = store.load(known, 0)
 
@@ -511,18 +593,73 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         SqliteReports(tmp_path / "file/reports.db").put([report(A)])
 
 
-@pytest.mark.parametrize("column", ["report", "details", "revision"])
-def test_what_changed_on_the_disk_is_said_and_not_believed(store: SqliteReports, path: Path, column: str) -> None:
-    store.put([report(A)])
+def damage(path: Path, digest: str = A, column: str = "report") -> None:
+    """Change what the file holds of *digest*, as a bad disk does."""
     with closing(sqlite3.connect(path)) as db:
         damaged = "1" if column == "revision" else f"CAST(substr({column}, 2) AS BLOB)"
-        db.execute(f"UPDATE reports SET {column} = {damaged}")  # noqa: S608  # of the table above
+        db.execute(f"UPDATE reports SET {column} = {damaged} WHERE digest = ?", (digest,))  # noqa: S608  # of the table above
         db.commit()
 
-    for read in (lambda: list(store.reports()), lambda: store.get(A, AMD64), lambda: load(store)):
-        with pytest.raises(StoreError) as caught:
-            read()
-        assert str(caught.value) == f"{path}: a report in it is damaged: its content is not what was written"
+
+@pytest.mark.parametrize("column", ["report", "details", "revision"])
+def test_regression_one_damaged_report_took_the_whole_store_away(store: SqliteReports, path: Path, column: str) -> None:
+    store.put([report(A, AMD64, 0, "app:v1"), report(B)])
+
+    damage(path, A, column)
+
+    assert store.damaged() == (Key(A, AMD64),)
+    assert list(store.reports()) == [report(B).report]
+    assert store.get(A, AMD64) is None
+    changes = load(store)
+    assert [held.report for held in changes.changed] == [report(B).report]
+    assert (changes.damaged, changes.tags) == ((Key(A, AMD64),), {"app:v1": A})
+
+
+def test_what_is_known_of_a_report_stays_known_when_it_is_damaged(store: SqliteReports, path: Path) -> None:
+    store.put([report(A), report(B)])
+    known = {held.key: held.known for held in load(store).changed}
+
+    damage(path, A, "revision")
+    changes = store.load(known, NO_LIMIT)
+
+    assert (changes.damaged, changes.changed, changes.gone) == ((Key(A, AMD64),), (), ())
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_a_damaged_report_is_replaced_by_any(store: SqliteReports, path: Path, days: int) -> None:
+    store.put([report(A)])
+    damage(path)
+
+    store.put([report(A, days=days)])
+
+    assert store.damaged() == ()
+    assert store.get(A, AMD64) == report(A, days=days)
+
+
+def test_mending_deletes_what_is_damaged_and_the_tags_that_lead_nowhere(store: SqliteReports, path: Path) -> None:
+    tagged = [report(A, AMD64, 0, "app:v1"), report(A, ARM64, 0, "app:v1"), report(B, AMD64, 0, "app:v2")]
+    store.put([*tagged, report(C, AMD64, 0, "app:v3")])
+    damage(path, B)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE reports SET details = x'00' WHERE platform = ?", (ARM64,))
+        db.commit()
+
+    mended = store.mend()
+
+    assert mended == (Key(A, ARM64), Key(B, AMD64))
+    assert store.damaged() == ()
+    assert [each.digest for each in store.reports()] == [A, C]
+    assert [store.resolve(f"app:v{number}") for number in (1, 2, 3)] == [A, None, C]
+
+
+def test_mending_what_is_sound_or_not_there_changes_nothing(store: SqliteReports, path: Path) -> None:
+    assert store.mend() == ()
+    assert not path.exists()
+    store.put([report(A)])
+    before = load(store)
+
+    assert store.mend() == ()
+    assert load(store) == before
 
 
 @settings(max_examples=100, deadline=None)

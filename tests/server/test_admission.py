@@ -266,6 +266,22 @@ def test_while_reports_have_never_been_read_what_must_pass_passes() -> None:
     assert tried.ask(REVIEWS["pod-delete"])["allowed"] is True
 
 
+def test_an_image_whose_report_is_damaged_is_not_let_in_as_unscanned() -> None:
+    digest = f"sha256:{'a' * 64}"
+    damaged = IndexState(complete=True, error=f"damaged in the store: {digest}", unreadable=frozenset([digest]))
+    tried = bench(asking("allow"), reports=damaged)
+
+    response = tried.ask(body_of(pod(f"registry.example.com/app@{digest}")))
+    other = tried.ask(body_of(pod("registry.example.com/app:v1")))
+
+    assert (response["allowed"], response["status"]["code"]) == (False, 500)
+    assert response["status"]["message"] == (
+        f'podgate cannot read what its store has on "registry.example.com/app@{digest}", so it does not let it in: '
+        f"damaged in the store: {digest}"
+    )
+    assert other["allowed"] is True
+
+
 def test_reports_that_are_read_while_a_review_is_judged_come_too_late_for_it() -> None:
     states = iter([UNREAD, READ])
     log, metrics = DenialLog(Lines()), Metrics()

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import re
+import secrets
 import signal
 import socket
 import ssl
@@ -255,6 +257,22 @@ def test_a_store_that_cannot_be_read_at_start_leaves_it_not_ready_and_refusing(t
     assert f"[-]reports: held: 0; {reason}\n" in ready
     assert (response["allowed"], response["status"]["code"]) == (False, 500)
     assert reason in response["status"]["message"]
+
+
+def test_reports_that_are_held_without_their_vulnerabilities_show_and_leave_it_ready(tmp_path: Path) -> None:
+    store = tmp_path / "reports.db"
+    titles = [{"id": f"CVE-2099-{n}", "severity": "low", "title": secrets.token_hex(8192)} for n in range(3)]
+    SqliteReports(store).put(
+        [full_report(digest=f"sha256:{number:064x}", vulnerabilities=titles) for number in range(50)]
+    )
+
+    with Served(tmp_path, f"--reports={store}", "--reports-memory=1") as served:
+        status, ready = served.get("/readyz")
+
+    assert status == 200
+    found = re.search(r"^\[!\]reports: held: 50, (\d+) without their vulnerabilities$", ready, re.MULTILINE)
+    assert found
+    assert 0 < int(found[1]) < 50
 
 
 @pytest.mark.parametrize("empty", [False, True], ids=["no file", "an empty file"])

@@ -39,7 +39,7 @@ build, push, scan and import: `trivy image --scanners vuln --format json IMAGE |
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -49,7 +49,7 @@ from webhook.checks.check import Check
 from webhook.checks.evidence import EvidenceOptions, Seen, Setting, finding, look_up, scan_command, scan_of
 from webhook.model.decision import Finding
 from webhook.model.duration import Duration, parse_duration
-from webhook.model.facts import Facts
+from webhook.model.facts import Facts, NotHeldError
 from webhook.model.image import Image
 from webhook.model.pattern import Matcher, image_matcher, name_matcher
 from webhook.model.quote import one_line, quote
@@ -140,8 +140,15 @@ def configure(options: Options) -> Check:
             yield from _doubts(seen, options)
             report = seen.report
             # Ignoring makes them fewer: an image that has few enough needs no look at each of them.
-            if _exceeded(report.fixable if options.only_fixable else report.counts, limits):
-                yield from _judge(seen, _counted(seen, facts, ignoring, options), options, limits)
+            counts = report.fixable if options.only_fixable else report.counts
+            if not _exceeded(counts, limits):
+                continue
+            try:
+                found = _counted(seen, facts, ignoring, options)
+            except NotHeldError:
+                yield _judge_in_short(seen, counts, options, limits)
+            else:
+                yield from _judge(seen, found, options, limits)
 
     return check
 
@@ -158,8 +165,9 @@ def _doubts(seen: Seen, options: Options) -> Iterator[Finding]:
         yield from finding(options.stale, seen.use, message, f"scan it again: {scan_command(seen.evidence)}")
 
 
-def _exceeded(counts: tuple[int, ...], limits: Limits) -> bool:
-    return any(limit is not None and counts[severity] > limit for severity, limit in enumerate(limits))
+def _exceeded(counts: Sequence[int], limits: Limits) -> list[Severity]:
+    """Return the severities of which *counts*, by Severity, are more than allowed, the worst first."""
+    return [s for s in reversed(Severity) if (limit := limits[s]) is not None and counts[s] > limit]
 
 
 def _counted(seen: Seen, facts: Facts, ignoring: tuple[_Ignoring, ...], options: Options) -> tuple[Vulnerability, ...]:
@@ -177,18 +185,13 @@ def _counted(seen: Seen, facts: Facts, ignoring: tuple[_Ignoring, ...], options:
 
 
 def _judge(seen: Seen, found: tuple[Vulnerability, ...], options: Options, limits: Limits) -> Iterator[Finding]:
-    counts = Counter(each.severity for each in found)
-    exceeded = [s for s in reversed(Severity) if (limit := limits[s]) is not None and counts[s] > limit]
+    by_severity = Counter(each.severity for each in found)
+    counts = [by_severity[severity] for severity in Severity]
+    exceeded = _exceeded(counts, limits)
     if not exceeded:
         return
     guilty = [each for each in found if each.severity in exceeded]
-    allowed = " and ".join(f"{limits[severity]} {severity}" for severity in exceeded)
-    has = " and ".join(f"{counts[severity]}" for severity in exceeded)
-    kind = "fixable vulnerabilities" if options.only_fixable else "vulnerabilities"
-    message = (
-        f"{quote(seen.evidence.image)} must have at most {allowed} {kind}, not {has}"
-        f" ({scan_of(seen.evidence, seen.report)})"
-    )
+    message = _too_many(seen, counts, options, limits)
     details = [_in_words(each) for each in guilty[:MOST_SHOWN]]
     if len(guilty) > MOST_SHOWN:
         details.append(f"and {len(guilty) - MOST_SHOWN} more, in the denial log")
@@ -202,6 +205,24 @@ def _judge(seen: Seen, found: tuple[Vulnerability, ...], options: Options, limit
         details=tuple(details),
         vulnerabilities=found,
     )
+
+
+def _judge_in_short(seen: Seen, counts: Sequence[int], options: Options, limits: Limits) -> Finding:
+    """Return the finding by the report's *counts*, where nobody can look at its vulnerabilities: none is ignored."""
+    use = seen.use
+    shown = "they are not held in memory: podgate report show has them"
+    fix = "upgrade what podgate report show names, or raise --reports-memory where an ignored one is among them"
+    message = _too_many(seen, counts, options, limits)
+    return Finding(use.path, message, fix, container=use.container, image=use.reference, details=(shown,))
+
+
+def _too_many(seen: Seen, counts: Sequence[int], options: Options, limits: Limits) -> str:
+    exceeded = _exceeded(counts, limits)
+    allowed = " and ".join(f"{limits[severity]} {severity}" for severity in exceeded)
+    has = " and ".join(f"{counts[severity]}" for severity in exceeded)
+    kind = "fixable vulnerabilities" if options.only_fixable else "vulnerabilities"
+    scan = scan_of(seen.evidence, seen.report)
+    return f"{quote(seen.evidence.image)} must have at most {allowed} {kind}, not {has} ({scan})"
 
 
 def _in_words(each: Vulnerability) -> str:

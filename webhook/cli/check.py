@@ -11,7 +11,7 @@ import click
 from msgspec import Struct, structs
 
 from webhook.cli.check_json import as_json
-from webhook.cli.facts import facts_at
+from webhook.cli.facts import facts_at, refuse_two_readers
 from webhook.cli.findings import as_text
 from webhook.cli.options import FILE, TIME, default_reports
 from webhook.cli.problems import problem_in
@@ -62,7 +62,7 @@ class Options(Struct, frozen=True, kw_only=True):
     show_envvar=True,
     default=default_reports,
     show_default="podgate/reports.db in the user's data folder",
-    help="The store of image reports; or a file or folder of what trivy image --scanners vuln --format json writes.",
+    help="The store of image reports; or what trivy image --scanners vuln --format json writes: file, folder or -.",
 )
 @click.option("--namespace", "-n", default="default", show_default=True, help="Where objects go that name none.")
 @click.option("--user", default=USER, show_default=True, help="Who is said to apply them.")
@@ -98,6 +98,7 @@ def check(**given: Any) -> None:
     With what Trivy found, on this machine or in the pipeline before:
       trivy image --scanners vuln --format json --output reports/web.json registry.example.com/web:1.2
       podgate check --policies policies/ --reports reports/ k8s/
+      trivy image --scanners vuln --format json web:1.2 | podgate check --policies policies/ --reports - web.yaml
     Which exceptions will have ended in the new year, and what then:
       podgate check --policies policies/ --now 2027-01-01T00:00:00Z k8s/
     For a code host that shows findings beside the lines of a change:
@@ -122,6 +123,7 @@ def check(**given: Any) -> None:
 
 def run(options: Options) -> Outcome:
     """Judge every file, and say what could not be: policies and reports that cannot be read are problems too."""
+    refuse_two_readers(options.paths, options.reports)
     problems: list[Problem] = []
     loaded = load_policies(options.policies)
     problems += map(problem_in, loaded.errors)

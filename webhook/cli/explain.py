@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from webhook.cli.check import check
 from webhook.cli.explanation import Explained, as_text
 from webhook.cli.explanation_json import as_json
-from webhook.cli.facts import facts_at
+from webhook.cli.facts import facts_at, refuse_two_readers
 from webhook.cli.problems import problem_in
 from webhook.cli.tables import has_colours
 from webhook.explain.explain import explain as explain_review
@@ -78,6 +78,7 @@ def explain(**given: Any) -> None:
 
 def run(options: Options) -> tuple[list[Explained], Outcome]:
     """Explain every workload in every file, and return with it what could not be read."""
+    refuse_two_readers(options.paths, options.reports)
     problems: list[Problem] = []
     loaded = load_policies(options.policies)
     problems += map(problem_in, loaded.errors)

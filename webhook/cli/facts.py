@@ -2,20 +2,29 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from webhook.cli.options import default_reports
+import click
+
+from webhook.cli.options import is_missing
+from webhook.cli.report_files import STDIN, files_in, reports_in, text_of
 from webhook.manifests.files import Problem
 from webhook.model.report import FullReport
 from webhook.reports.facts import ImageFacts
 from webhook.reports.index import ReportIndex
 from webhook.reports.sqlite import SqliteReports
-from webhook.reports.trivy import ReportError, read_report, read_report_text
+from webhook.reports.trivy import ReportError
 
-SUFFIXES = (".json", ".json.gz")
 _SQLITE = b"SQLite format 3\0"
+
+
+def refuse_two_readers(paths: Iterable[str], reports: Path) -> None:
+    """Raise UsageError where standard input is said to be both manifests and reports."""
+    if str(STDIN) in paths and reports == STDIN:
+        msg = "standard input is either manifests or the --reports"
+        raise click.UsageError(msg)
 
 
 def facts_at(now: datetime, reports: Path, problems: list[Problem]) -> ImageFacts:
@@ -24,9 +33,9 @@ def facts_at(now: datetime, reports: Path, problems: list[Problem]) -> ImageFact
     Where nobody has imported a report yet, the store that is there by default is empty.
     """
     logging.getLogger("webhook").addHandler(logging.NullHandler())  # what the index would log is told as a problem
-    if not reports.exists() and reports != default_reports():
+    if reports != STDIN and is_missing(reports):
         problems.append(Problem(str(reports), "there is no such file or folder"))
-    if reports.is_dir() or (reports.is_file() and not _is_store(reports)):
+    if reports == STDIN or reports.is_dir() or (reports.is_file() and not _is_store(reports)):
         with tempfile.TemporaryDirectory(prefix="podgate-") as folder:
             store = SqliteReports(Path(folder) / "reports.db")
             store.put(list(_read(reports, problems)))
@@ -53,16 +62,23 @@ def _facts(store: SqliteReports, now: datetime, reports: Path, problems: list[Pr
 
 
 def _read(reports: Path, problems: list[Problem]) -> Iterator[FullReport]:
-    """Yield the reports in a file or a folder."""
-    files = (
-        sorted(file for file in reports.rglob("*") if file.name.endswith(SUFFIXES)) if reports.is_dir() else [reports]
-    )
-    for file in files:
+    """Yield the reports in a file or a folder, or in standard input."""
+    for file in _files(reports, problems):
         try:
-            with file.open("rb") as stream:
-                text = read_report_text(stream)
-            yield from read_report(text)
+            yield from reports_in(text_of(file))
         except ReportError as error:
-            problems.append(Problem(str(file), str(error)))
+            problems.append(Problem(_name(file), str(error)))
         except OSError as error:
-            problems.append(Problem(str(file), error.strerror or str(error)))
+            problems.append(Problem(_name(file), error.strerror or str(error)))
+
+
+def _files(reports: Path, problems: list[Problem]) -> list[Path]:
+    try:
+        return files_in(reports)
+    except ReportError as error:
+        problems.append(Problem(str(reports), str(error)))
+        return []
+
+
+def _name(file: Path) -> str:
+    return "stdin" if file == STDIN else str(file)

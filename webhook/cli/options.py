@@ -34,6 +34,11 @@ def default_reports() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "podgate/reports.db"
 
 
+def is_missing(reports: Path) -> bool:
+    """Whether somebody named a store that is not there; where nobody named one, nobody has imported anything yet."""
+    return not reports.exists() and reports != default_reports()
+
+
 reports_option = click.option(
     "--reports",
     type=FILE,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from webhook.cli.options import reports_option
+from webhook.cli.options import is_missing, reports_option
 from webhook.cli.report_import import import_
 from webhook.cli.report_lookup import find_reports
 from webhook.cli.report_output import print_json, print_report, print_reports, show_report, to_full_json, to_json
@@ -63,6 +63,14 @@ def report() -> None:
 report.add_command(import_)
 
 
+def _store(reports: Path) -> SqliteReports:
+    """Return the store in the file *reports*; raises ClickException where that was named and is not there."""
+    if is_missing(reports):
+        msg = f"{reports}: there is no such file"
+        raise click.ClickException(msg)
+    return SqliteReports(reports)
+
+
 @report.command("list")
 @reports_option
 @click.option("--image", "pattern", help="Only of these images: registry.example.com/team/*, nginx:1.*.")
@@ -74,7 +82,7 @@ report.add_command(import_)
     help="Only with a vulnerability of this severity; repeatable.",
 )
 @click.option("--older-than", type=Duration(), help="Only of scans older than 7d, say.")
-@click.option("--output", type=click.Choice(["text", "wide", "json"]), default="text", show_default=True)
+@click.option("--output", "-o", type=click.Choice(["text", "wide", "json"]), default="text", show_default=True)
 def list_(
     reports: Path, pattern: str | None, severities: Sequence[str], older_than: timedelta | None, output: str
 ) -> None:
@@ -91,7 +99,7 @@ def list_(
     wanted = [Severity[severity.upper()] for severity in severities]
     found = [
         each
-        for each in SqliteReports(reports).reports()
+        for each in _store(reports).reports()
         if fits(each)
         and (not wanted or any(each.counts[severity] for severity in wanted))
         and (older_than is None or now - each.scanned_at > older_than)
@@ -127,7 +135,7 @@ def _image_filter(pattern: str | None) -> Callable[[Report], bool]:
 @click.argument("name", metavar="IMAGE|DIGEST|REPORT-ID")
 @reports_option
 @click.option("--platform", help="Only of this platform: linux/amd64.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def show(name: str, reports: Path, platform: str | None, output: str) -> None:
     """Show a report with all its vulnerabilities.
 
@@ -138,7 +146,7 @@ def show(name: str, reports: Path, platform: str | None, output: str) -> None:
       podgate report show registry.example.com/app:v1
       podgate report show 1d83c9e78c9f
     """  # noqa: D301  # \b is click's mark for lines to leave as they are
-    store = SqliteReports(reports)
+    store = _store(reports)
     found = find_reports(store, name, platform)
     full = [
         each for each in (store.get(report.digest, report.platform) for report in found.reports) if each is not None
@@ -166,17 +174,17 @@ def delete(names: Sequence[str], reports: Path, platform: str | None, *, everyth
     On a terminal it asks before it deletes more than one.
 
     \b
-    Of one image, on one platform:
+    Of one image, by its tag or digest, on one platform:
       podgate report delete registry.example.com/app:v1 --platform linux/arm64
     """  # noqa: D301  # \b is click's mark for lines to leave as they are
     if everything == bool(names):
         msg = "give either names of images or --all"
         raise click.UsageError(msg)
-    store = SqliteReports(reports)
+    store = _store(reports)
     if everything:
         found = [each for each in store.reports() if platform in (None, each.platform)]
     else:
-        named = (each for name in names for each in find_reports(store, name, platform).reports)
+        named = (each for name in names for each in find_reports(store, name, platform, exact=True).reports)
         found = list({(each.digest, each.platform): each for each in named}.values())
     _confirm(found, everything=everything, yes=yes)
     for each in store.delete(found):
@@ -201,17 +209,19 @@ def _confirm(found: Sequence[Report], *, everything: bool, yes: bool) -> None:
 @click.option("--older-than", type=Duration(), required=True, help="Reports of scans older than 30d, say.")
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 def gc(reports: Path, older_than: timedelta, *, dry_run: bool) -> None:
-    """Delete the reports of old scans, and give their space back.
+    """Delete the reports of old scans and those that are damaged, and give their space back.
 
     \b
     What would go, then what goes:
       podgate report gc --older-than 30d --dry-run
       podgate report gc --older-than 30d
     """  # noqa: D301  # \b is click's mark for lines to leave as they are
-    store = SqliteReports(reports)
+    store = _store(reports)
     now = datetime.now(UTC)
     held = list(store.reports())
     old = [each for each in held if now - each.scanned_at > older_than]
+    for key in store.damaged() if dry_run else store.mend():
+        click.echo(f"{'would delete' if dry_run else 'deleted'} the damaged report of {key.digest} on {key.platform}")
     gone = old if dry_run else store.delete(old)
     for each in gone:
         click.echo(f"{'would delete' if dry_run else 'deleted'} {show_report(each)}")

@@ -1,11 +1,10 @@
 """podgate report import: each file whole or not at all, and acknowledged once a crash can no longer lose it."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,18 @@ import click
 from msgspec import Struct
 
 from webhook.cli.options import FILE, TIME, reports_option
+from webhook.cli.report_files import STDIN, files_in, reports_in, text_of
 from webhook.cli.report_output import show_image, show_report
 from webhook.cli.tables import track
 from webhook.model.quote import one_line
 from webhook.model.report import FullReport, Report
-from webhook.reports.facts import utc_now
 from webhook.reports.sqlite import SqliteReports
 from webhook.reports.store import Key, Outcome, ReportStore, StoreError
-from webhook.reports.trivy import Given, ReportError, read_database_time, read_report, read_report_text
+from webhook.reports.trivy import Given, ReportError, read_database_time
 
-STDIN = Path("-")
-SUFFIXES = (".json", ".json.gz")
 # A commit waits for the disk: several files share one, as long as nobody waits long for an acknowledgement.
 BATCH_FILES = 64
 _BATCH_SECONDS = 0.2
-_CLOCKS_APART = timedelta(hours=1)  # clocks of two machines that both mean well
 _BATCH_BYTES = 16 * 1024 * 1024
 _NEW = (Outcome.ADDED, Outcome.REPLACED)
 
@@ -84,16 +80,9 @@ def import_(files: Sequence[Path], reports: Path, database: Path | None, **given
 
 def _database_time(file: Path) -> datetime:
     try:
-        return read_database_time(_read(file))
+        return read_database_time(text_of(file))
     except (ReportError, OSError) as error:
         raise click.ClickException(_problem(file, error)) from error
-
-
-def _read(file: Path) -> bytes:
-    if file == STDIN:
-        return read_report_text(sys.stdin.buffer)
-    with file.open("rb") as stream:
-        return read_report_text(stream)
 
 
 def _problem(file: Path, error: Exception) -> str:
@@ -161,10 +150,8 @@ class Import:
     def _read(self, file: Path) -> None:
         """Add *file* to the batch, or say what is wrong with it."""
         try:
-            text = _read(file)
-            reports = read_report(text, self._given)
-            _refuse_future(reports)
-            self._batch.add(file, reports, len(text))
+            text = text_of(file)
+            self._batch.add(file, reports_in(text, self._given), len(text))
         except (ReportError, OSError) as error:
             self.fail(file, error)
 
@@ -218,33 +205,7 @@ def _doubt(old: Report | None, new: Report) -> str:
     )
 
 
-def _refuse_future(reports: Sequence[FullReport]) -> None:
-    """Raise ReportError where a scan is of a time to come: it would never be old, and no later scan would count."""
-    for full in reports:
-        if full.report.scanned_at > utc_now() + _CLOCKS_APART:
-            msg = f"scanned in the future, at {full.report.scanned_at:%Y-%m-%dT%H:%M:%SZ}: a clock is wrong"
-            raise ReportError(msg)
-
-
 def _acknowledgement(report: Report, outcome: Outcome) -> str:
     if outcome is Outcome.KEPT:
         return f"{outcome} {show_image(report)}: this scan or a later one is held already"
     return f"{outcome} {show_report(report)}"
-
-
-def files_in(path: Path) -> list[Path]:
-    """Return the reports in the folder *path* and below, sorted, or *path* where it is none; hidden ones are left out.
-
-    Raises ReportError where there are none.
-    """
-    if path == STDIN or not path.is_dir():
-        return [path]
-    found = [
-        file
-        for file in sorted(path.rglob("*.json*"))
-        if file.name.endswith(SUFFIXES) and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    ]
-    if not found:
-        msg = f"holds no reports: expected {' or '.join(f'*{suffix}' for suffix in SUFFIXES)}"
-        raise ReportError(msg)
-    return found

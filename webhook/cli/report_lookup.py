@@ -1,6 +1,7 @@
 """Finding reports by what a user calls them."""
 
 import difflib
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from webhook.model.quote import one_line, quote
 from webhook.model.report import Report
 from webhook.reports.store import ReportStore
 
+_MOST_LISTED = 10  # digests
 _NEAR = 3  # names to suggest
 _LIKENESS = 0.7  # of 1
 
@@ -23,20 +25,25 @@ class Found(NamedTuple):
     tag: str = ""
 
 
-def find_reports(store: ReportStore, name: str, platform: str | None = None) -> Found:
+def find_reports(store: ReportStore, name: str, platform: str | None = None, *, exact: bool = False) -> Found:
     """Return the reports of one digest that *name* means: an image, a digest or the start of one, a report's id.
 
-    Raises ClickException where there are none, or *name* could mean several digests.
+    A repository without a tag means its only digest, but not where *exact* is asked for. Raises ClickException where
+    there are none, or *name* could mean several digests.
     """
     reports = tuple(store.reports())
     tag, named = _named(store, reports, name)
-    digests = sorted({report.digest for report in named})
+    in_repository = [] if named else _in_repository(reports, name)
+    if in_repository and exact:
+        msg = f"{quote(name)} is a repository: give a tag or a digest\n{_digests_of(in_repository, name)}"
+        raise click.ClickException(msg)
+    named = named or in_repository
+    digests = {report.digest for report in named}
     if not digests:
         msg = f"no report of {quote(name)}{_suggestion(name, reports)}"
         raise click.ClickException(msg)
     if len(digests) > 1:
-        listed = "\n".join(f"  {digest}" for digest in digests)
-        msg = f"{quote(name)} can be any of {len(digests)} digests:\n{listed}"
+        msg = f"{quote(name)} can be any of {len(digests)} digests: give a tag or a digest\n{_digests_of(named, name)}"
         raise click.ClickException(msg)
     found = tuple(report for report in named if platform is None or report.platform == platform)
     if not found:
@@ -46,8 +53,20 @@ def find_reports(store: ReportStore, name: str, platform: str | None = None) -> 
     return Found(found, tag)
 
 
+def _digests_of(reports: Sequence[Report], name: str) -> str:
+    """Return the digests of *reports*, each on a line with its tags; where they are many, how to see all of *name*."""
+    tags: dict[str, set[str]] = {report.digest: set() for report in sorted(reports, key=lambda each: each.digest)}
+    for report in reports:
+        tags[report.digest].update(report.tags)
+    lines = [" ".join([digest, *map(one_line, sorted(names))]) for digest, names in tags.items()]
+    if len(lines) > _MOST_LISTED:
+        command = f"podgate report list --output wide --image {shlex.quote(one_line(name))}"
+        lines[_MOST_LISTED:] = [f"and {len(lines) - _MOST_LISTED} more: {command}"]
+    return "\n".join(f"  {line}" for line in lines)
+
+
 def _named(store: ReportStore, reports: Sequence[Report], name: str) -> tuple[str, list[Report]]:
-    """Return the reports that *name* means, and the tag that led to them."""
+    """Return the reports that *name* means, a tag at the least, and the tag that led to them."""
     by_id = [report for report in reports if report.id == name or _starts(report.digest, name)]
     if by_id:
         return "", by_id
@@ -61,13 +80,20 @@ def _named(store: ReportStore, reports: Sequence[Report], name: str) -> tuple[st
     digest = store.resolve(tag)
     if digest is not None:
         return tag, [report for report in reports if report.digest == digest]
-    any_tag = image.tag is None
-    return "", [each for each in reports if each.name == name or (any_tag and _repository(each) == image.full_name)]
+    return "", [report for report in reports if report.name == name]
 
 
-def _repository(report: Report) -> str:
+def _in_repository(reports: Sequence[Report], name: str) -> list[Report]:
+    """Return the reports of any tag, where *name* is a repository."""
+    repository = _repository(name)
+    if not repository or (image := parse_image(name)).tag is not None or image.digest is not None:
+        return []
+    return [report for report in reports if _repository(report.name) == repository]
+
+
+def _repository(name: str) -> str:
     try:
-        return parse_image(report.name).full_name
+        return parse_image(name).full_name
     except InvalidReferenceError:  # the file of an image that was scanned, say
         return ""
 

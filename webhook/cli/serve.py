@@ -44,7 +44,14 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--policies", type=FILE, required=True, help="Folder or file of policies; changes are followed.")
+@click.option(
+    "--policies",
+    type=FILE,
+    required=True,
+    envvar="PODGATE_POLICIES",
+    show_envvar=True,
+    help="Folder or file of policies; changes are followed.",
+)
 @reports_option
 @click.option(
     "--reports-memory",

@@ -63,18 +63,38 @@ def judge(
 ) -> ManifestVerdict:
     """Return the verdict on *manifest*, a workload; raises DocumentError where it cannot be read as one.
 
-    *unsure* says that some of *policies* or *facts* could not be read.
+    No API server takes a pod without containers, in which nothing would be found: that is an error, too. *unsure* says
+    that some of *policies* or *facts* could not be read.
     """
     reviews = reviews_of(manifest, asking)
+    workload = reviews[0].workload
+    if not workload.pod.containers:
+        raise manifest.error(workload.path, "no containers: is a field misspelt?")
     decisions = [evaluate(review, policies, facts) for review in reviews]
+    findings = _merged(decisions, manifest)
+    found = {_key(judged) for judged in findings}
+    excused = {_key(each.violation): each for decision in decisions for each in decision.excused}
+    return ManifestVerdict(
+        manifest=manifest,
+        namespace=reviews[0].namespace,
+        name=reviews[0].name,
+        findings=findings,
+        excused=tuple(each for key, each in excused.items() if key not in found),
+        evidence=_evidence(decisions),
+        contacts=tuple(dict.fromkeys(contact for decision in decisions for contact in decision.contacts)),
+        unsure=unsure and not all(map(must_pass, reviews)),
+    )
+
+
+def _merged(decisions: list[Decision], manifest: Manifest) -> tuple[Judged, ...]:
+    """Return what was found, each once and in the hardest mode, in the order of the lines."""
     own = {_key(violation): violation.mode for violation in decisions[0].violations}
     hardest: dict[Key, Violation] = {}
     for violation in (violation for decision in decisions for violation in decision.violations):
         key = _key(violation)
         if key not in hardest or violation.mode > hardest[key].mode:
             hardest[key] = violation
-    excused = {_key(each.violation): each for decision in decisions for each in decision.excused}
-    findings = [
+    found = [
         Judged(
             policy=violation.policy,
             check=violation.check,
@@ -85,19 +105,10 @@ def judge(
         )
         for key, violation in hardest.items()
     ]
-    return ManifestVerdict(
-        manifest=manifest,
-        namespace=reviews[0].namespace,
-        name=reviews[0].name,
-        findings=tuple(sorted(findings, key=lambda judged: judged.line)),
-        excused=tuple(each for key, each in excused.items() if key not in hardest),
-        evidence=_evidence(decisions),
-        contacts=tuple(dict.fromkeys(contact for decision in decisions for contact in decision.contacts)),
-        unsure=unsure and not all(map(must_pass, reviews)),
-    )
+    return tuple(sorted(found, key=lambda judged: judged.line))
 
 
-def _key(violation: Violation) -> Key:
+def _key(violation: Violation | Judged) -> Key:
     """Return what makes the finding about an object and that about its pods one."""
     finding = violation.finding
     return violation.policy, violation.check, finding.path, finding.message, finding.fix

@@ -18,7 +18,7 @@ from webhook.policy.owner import CREATORS
 AUTHENTICATED = "system:authenticated"  # the group that the API server adds to everyone who logged in
 USER = "podgate-check"
 # What YAML took for something else than the text that was meant: 1.30, on, 0644.
-_SCALAR = re.compile("^expected `str.*got `(?:int|float|bool)`")
+_SCALAR = re.compile("^expected text, got (?:a whole number|a number|true or false)$")
 _IN_QUOTES = ": put it in quotes"
 _UID = "00000000-0000-0000-0000-000000000000"
 # The API server and the controllers end names with what nobody can know beforehand; x is a character that they use.
@@ -69,17 +69,13 @@ def _review(manifest: Manifest, asking: Asking) -> Review:
         "object": defaulted(manifest.kind, manifest.value),
     }
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    type_ = WORKLOADS[manifest.group, manifest.kind]
     try:
-        parsed = parse_review(json.dumps(review).encode())
+        return parse_review(json.dumps(review).encode())
     except ObjectError as error:
         # A mapping that was read from YAML is JSON: it can only be of another shape than its kind.
         cause = cast("msgspec.ValidationError", error.__cause__)
-        path, message = in_words(cause, type_)
+        path, message = in_words(cause, WORKLOADS[manifest.group, manifest.kind])
         raise manifest.error(path, f"{message}{_IN_QUOTES}" if _SCALAR.search(message) else message) from error
-    if not parsed.workload.pod.containers:
-        raise manifest.error(type_.path, "no containers: is a field misspelt?")  # no API server takes it
-    return parsed
 
 
 def _made(owner: Review, manifest: Manifest, now: datetime) -> Review:

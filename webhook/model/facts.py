@@ -7,6 +7,10 @@ from webhook.model.image import Image
 from webhook.model.report import Evidence, Report, Vulnerability
 
 
+class NotHeldError(LookupError):
+    """What a report found is not held in memory, its counts aside; str() says so."""
+
+
 class Facts(Protocol):
     """Facts held in memory: asking never waits."""
 
@@ -19,5 +23,5 @@ class Facts(Protocol):
         ...
 
     def vulnerabilities(self, report: Report) -> tuple[Vulnerability, ...]:
-        """Return what *report* found, the worst first."""
+        """Return what *report* found, the worst first; raises NotHeldError where memory has no room for it."""
         ...

@@ -7,8 +7,21 @@ import typing
 from typing import Any
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
+_TIME = "2027-01-31T00:00:00Z"
+# msgspec's names for types, and YAML's.
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+    "datetime": f"a time such as {_TIME}",
+}
+_EXPECTED = re.compile("Expected `(?P<wanted>[^`]*)`(?P<more>[^`]*?)(?:, got `(?P<got>[^`]*)`)?")
 _AT = re.compile(r"^(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
 
 
@@ -28,7 +41,35 @@ def in_words(error: msgspec.ValidationError, type_: Any) -> tuple[str, str]:
         return path, f"expected one of {', '.join(known)}, got {invalid[1]}{_did_you_mean(invalid[1], known)}"
     if message.startswith("Expected `str` matching regex"):
         return path, f"expected {_expected_at(type_, path)}"
-    return path, message[:1].lower() + message[1:]
+    return path, _plainly(message, type_, path)
+
+
+def _plainly(message: str, type_: Any, path: str) -> str:
+    """Return *message*, about what is of the wrong type at *path*, with YAML's words for types."""
+    missing = re.fullmatch("Object missing required field `(.*)`", message, re.DOTALL)
+    if missing:
+        return f"{missing[1]} is missing"
+    if message == "Invalid RFC3339 encoded datetime":
+        return f"expected {_TYPES['datetime']}"
+    if message == "Expected `datetime` with a timezone component":
+        return f"expected a time with a zone, such as {_TIME}"
+    match = _EXPECTED.fullmatch(message)
+    if match is None:
+        return message[:1].lower() + message[1:]
+    wanted = [_TYPES.get(name, name) for name in match["wanted"].split(" | ") if name != "null"]
+    plainly = f"expected {' or '.join(wanted)}{match['more']}"
+    if match["got"] is None:
+        return plainly
+    hint = ""
+    if match["got"] == "null" and _may_be_empty(_type_at(type_, path)):
+        key = path.rpartition(".")[2]
+        hint = ": write {}" if not key or key.endswith("]") else f": write {key}: {{}}"
+    return f"{plainly}, got {_TYPES.get(match['got'], match['got'])}{hint}"
+
+
+def _may_be_empty(type_: Any) -> bool:
+    """Whether a mapping without any keys is of *type_*."""
+    return isinstance(type_, type) and issubclass(type_, Struct) and not any(f.required for f in structs.fields(type_))
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:

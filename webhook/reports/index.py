@@ -2,19 +2,22 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.model.facts import NotHeldError
+from webhook.model.quote import one_line
 from webhook.model.report import Report, Vulnerability
-from webhook.reports.store import Changes, Held, Key, ReportStore, StoreError, unpack_details
+from webhook.reports.store import Changes, Held, Key, Known, ReportStore, StoreError, tag_key, unpack_details
 
 INTERVAL = 0.5  # seconds between two looks
 LIMIT = 256 * 1024 * 1024  # bytes
 _UNPACKED = 16  # reports whose vulnerabilities stay unpacked
+_MOST_NAMED = 3  # reports that an error names
 
 _log = logging.getLogger(__name__)
 
@@ -22,16 +25,20 @@ _log = logging.getLogger(__name__)
 class IndexState(Struct, frozen=True):
     """What is in force, and what the last look found wrong.
 
-    `complete` is False until the store has been read once. `held` counts reports, `left_out` those that the store has
-    beyond the limit; `oldest` and `newest` are times of scans, None without any.
+    `complete` is False until the store has been read once. `held` counts reports, `without_details` those of them whose
+    vulnerabilities the limit has no room for, `left_out` those that the store has beyond it; `oldest` and `newest` are
+    times of scans, None without any. `unreadable` are the digests of images of which a report is damaged and nothing is
+    known: `error` names it.
     """
 
     complete: bool = False
     error: str = ""
     held: int = 0
+    without_details: int = 0
     left_out: int = 0
     oldest: datetime | None = None
     newest: datetime | None = None
+    unreadable: frozenset[str] = frozenset()
 
 
 class _Content(Struct, frozen=True):
@@ -49,6 +56,8 @@ class _Content(Struct, frozen=True):
 
 class ReportIndex:
     """The reports of a store, the newest scans first where not all of them fit into the limit.
+
+    Beyond it reports are held without their vulnerabilities, so that verdicts still rest on what they count.
 
     While the store cannot be read, what was read last stays in force and `state.error` says why.
     """
@@ -96,17 +105,20 @@ class ReportIndex:
 
     def resolve(self, tag: str) -> str | None:
         """Return the digest that *tag*, a full name such as docker.io/library/nginx:1.29.3, was last scanned under."""
-        return self._content.tags.get(tag)
+        return self._content.tags.get(tag_key(tag))
 
     def vulnerabilities(self, report: Report) -> tuple[Vulnerability, ...]:
         """Return what *report*, which this index gave, found: the worst first.
 
-        Raises LookupError where it is long gone; one that was replaced since the last look but one is still known, so
-        that a verdict under way does not mix two reports.
+        Raises NotHeldError where it is held without them, LookupError where it is long gone; one that was replaced
+        since the last look but one is still known, so that a verdict under way does not mix two reports.
         """
         for content in (self._content, self._before):
             held = content.held(report.digest, report.platform)
             if held is not None and held.report is report:
+                if not held.details:
+                    msg = f"memory has no room for the vulnerabilities of {report.digest} on {report.platform}"
+                    raise NotHeldError(msg)
                 return self._unpack(held.details).vulnerabilities
         msg = f"the report of {report.digest} on {report.platform} is no longer held"
         raise LookupError(msg)
@@ -119,24 +131,31 @@ class ReportIndex:
                 _log.exception("reports could not be looked at")
                 self._fail(f"the store could not be looked at: {error}")
 
-    def _known(self) -> dict[Key, int]:
-        return {held.key: held.revision for reports in self._content.by_digest.values() for held in reports}
+    def _known(self) -> dict[Key, Known]:
+        return {held.key: held.known for reports in self._content.by_digest.values() for held in reports}
 
     def _take(self, changes: Changes) -> None:
         content = _merged(self._content, changes)
         if changes.changed or changes.gone or content.tags != self._content.tags:
             self._before, self._content = self._content, content
-        times = [held.report.scanned_at for reports in content.by_digest.values() for held in reports]
+        held = [each for reports in content.by_digest.values() for each in reports]
+        times = [each.report.scanned_at for each in held]
         before = self.state
         self.state = IndexState(
             complete=True,
-            held=len(times),
+            error=_damage(changes.damaged),
+            held=len(held),
+            without_details=sum(not each.details for each in held),
             left_out=changes.left_out,
             oldest=min(times, default=None),
             newest=max(times, default=None),
+            unreadable=frozenset([key.digest for key in changes.damaged if content.held(*key) is None]),
         )
+        if self.state.error != before.error and self.state.error:
+            _log.error("reports cannot be read", extra={"error": self.state.error, "held": self.state.held})
         if self.state != before:
-            _log.info("reports loaded", extra={"held": self.state.held, "left_out": self.state.left_out})
+            counts = {key: getattr(self.state, key) for key in ("held", "without_details", "left_out")}
+            _log.info("reports loaded", extra=counts)
         self._on_look(self.state)
 
     def _fail(self, error: str) -> None:
@@ -158,5 +177,17 @@ def _merged(content: _Content, changes: Changes) -> _Content:
         digest = held.report.digest
         by_digest[digest] = (*by_digest.get(digest, ()), held)
     # Tags of what is left out would lead nowhere. The digest that is held already saves the memory of another.
-    tags = {tag: by_digest[digest][0].report.digest for tag, digest in changes.tags.items() if digest in by_digest}
+    # Those of what is damaged tell that something was known.
+    digests = {key.digest: key.digest for key in changes.damaged}
+    digests |= {digest: reports[0].report.digest for digest, reports in by_digest.items()}
+    tags = {tag: digests[digest] for tag, digest in changes.tags.items() if digest in digests}
     return _Content(by_digest, tags)
+
+
+def _damage(damaged: Sequence[Key]) -> str:
+    """Return in words what is damaged; "" for nothing."""
+    if not damaged:
+        return ""
+    named = ", ".join(f"{one_line(digest)} on {one_line(platform)}" for digest, platform in damaged[:_MOST_NAMED])
+    more = f" and {len(damaged) - _MOST_NAMED} more" if len(damaged) > _MOST_NAMED else ""
+    return f"damaged in the store, to be imported again: {named}{more}"

@@ -2,8 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -11,15 +10,17 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.model.report import FullReport, Report
 from webhook.reports.sqlite_file import PATIENCE, DamageError, FileState, SqliteFile
-from webhook.reports.store import Changes, Held, Key, Outcome, pack_details, unpack_details
+from webhook.reports.store import Changes, Held, Key, Known, Outcome, pack_details, tag_key, unpack_details
 
 T = TypeVar("T")
 
 SETTLED = 1.0  # seconds after which the time of a file is old enough to tell a later change
 _MEMORY_OF_A_REPORT = 5  # bytes in memory for each of its MessagePack, its tags and places in indexes included
+_MEMORY_IN_SHORT = 4096  # bytes in memory of a report without its details, at most but for the longest names
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,18 +47,32 @@ class SqliteReports:
         if not self._file.exists():
             return ()
         with self._file.writing() as db:
-            deleted = [report for report in reports if _delete(db, report)]
+            deleted = tuple([report for report in reports if _delete(db, report)])
             free_pages = db.execute("PRAGMA freelist_count").fetchone()[0]
             for _ in range(free_pages):
                 db.execute("PRAGMA incremental_vacuum(1)")
-        return tuple(deleted)
+        return deleted
+
+    def mend(self) -> tuple[Key, ...]:
+        """As ReportStore.mend."""
+        if not self._file.exists():
+            return ()
+        with self._file.writing() as db:
+            damaged = _read_all(db)[1]
+            for digest, platform in damaged:
+                db.execute("DELETE FROM reports WHERE digest = ? AND platform = ?", (digest, platform))
+                _delete_tags(db, digest)
+        return damaged
+
+    def damaged(self) -> tuple[Key, ...]:
+        """As ReportStore.damaged."""
+        with self._file.reading() as db:
+            return _read_all(db)[1]
 
     def reports(self) -> Iterator[Report]:
         """As ReportStore.reports."""
         with self._file.reading() as db:
-            rows = db.execute("SELECT revision, report, details FROM reports ORDER BY digest, platform")
-            reports = [_held(row).report for row in rows]
-        return iter(reports)
+            return iter(_read_all(db)[0])
 
     def get(self, digest: str, platform: str) -> FullReport | None:
         """As ReportStore.get."""
@@ -68,7 +83,7 @@ class SqliteReports:
     def resolve(self, tag: str) -> str | None:
         """As ReportStore.resolve."""
         with self._file.reading() as db:
-            row = db.execute("SELECT digest FROM tags WHERE name = ?", (tag,)).fetchone()
+            row = db.execute("SELECT digest FROM tags WHERE name = ?", (tag_key(tag),)).fetchone()
             return None if row is None else str(row[0])
 
     def version(self) -> int:
@@ -84,24 +99,18 @@ class SqliteReports:
             self._version += 1
         return self._version
 
-    def load(self, known: Mapping[Key, int], limit: int) -> Changes:
+    def load(self, known: Mapping[Key, Known], limit: int) -> Changes:
         """As ReportStore.load."""
         with self._file.reading() as db:
-            there: dict[Key, int] = {}
-            left_out = 0
-            for entry in sorted(_one(db, _ENTRIES, list[_Entry]), key=_Entry.newest_first):
-                limit -= entry.size
-                if limit < 0:
-                    left_out += 1
-                else:
-                    there[Key(entry.digest, entry.platform)] = entry.revision
-            query = "SELECT revision, report, details FROM reports WHERE revision = ?"
-            new = [revision for key, revision in there.items() if known.get(key) != revision]
+            entries = sorted(_one(db, _ENTRIES, list[_Entry]), key=_Entry.newest_first)
+            there = _within(entries, limit)
+            read = {key: _read(db, wanted) for key, wanted in there.items() if known.get(key) != wanted}
             return Changes(
-                changed=tuple([_held(db.execute(query, (revision,)).fetchone()) for revision in new]),
+                changed=tuple([held for held in read.values() if held is not None]),
                 gone=tuple([key for key in known if key not in there]),
                 tags=_one(db, _TAGS, dict[str, str]),
-                left_out=left_out,
+                left_out=len(entries) - len(there),
+                damaged=tuple([key for key, held in read.items() if held is None]),
             )
 
 
@@ -125,11 +134,36 @@ class _Entry(Struct, frozen=True, array_like=True):
     def newest_first(self) -> tuple[int, str, str]:
         return -self.scanned_at, self.digest, self.platform
 
+    @property
+    def size_in_short(self) -> int:
+        return min(self.size, _MEMORY_IN_SHORT)
+
+
+def _within(entries: Sequence[_Entry], limit: int) -> dict[Key, Known]:
+    """Return what of *entries*, the newest first, to hold in *limit* bytes."""
+    held = list(entries)
+    left = limit - sum(entry.size_in_short for entry in held)
+    while left < 0:
+        left += held.pop().size_in_short
+    wanted = {}
+    for entry in held:
+        left -= entry.size - entry.size_in_short
+        wanted[Key(entry.digest, entry.platform)] = Known(entry.revision, has_details=left >= 0)
+    return wanted
+
+
+def _read(db: sqlite3.Connection, wanted: Known) -> Held | None:
+    query = "SELECT revision, report, details FROM reports WHERE revision = ?"
+    held = _held(db.execute(query, (wanted.revision,)).fetchone())
+    return held if held is None or wanted.has_details else replace(held, details=b"")
+
 
 def _one(db: sqlite3.Connection, query: str, type_: type[T]) -> T:
     """Return the JSON that *query* gives, as *type_*."""
-    with _noticing_damage():
+    try:
         return msgspec.json.decode(db.execute(query).fetchone()[0], type=type_)
+    except (msgspec.MsgspecError, TypeError, UnicodeError) as error:
+        raise DamageError(str(error)) from error
 
 
 def _put(db: sqlite3.Connection, full: FullReport) -> Outcome:
@@ -139,11 +173,15 @@ def _put(db: sqlite3.Connection, full: FullReport) -> Outcome:
         db.execute(
             "INSERT INTO tags VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET digest = excluded.digest,"
             " scanned_at = excluded.scanned_at WHERE excluded.scanned_at >= tags.scanned_at",
-            (tag, digest, scanned_at),
+            (tag_key(tag), digest, scanned_at),
         )
-    report, details = msgspec.msgpack.encode(full.report), pack_details(full.details)
-    revision = _revision(report, details)
     held = _get(db, digest, platform)
+    known = full.report.database_updated_at if held is None else _database_known(full.report, held.report)
+    report, details = (
+        msgspec.msgpack.encode(replace(full.report, database_updated_at=known)),
+        pack_details(full.details),
+    )
+    revision = _revision(report, details)
     if held is not None and (held.revision == revision or _microseconds(held.report.scanned_at) > scanned_at):
         return Outcome.KEPT
     size = _MEMORY_OF_A_REPORT * len(report) + len(details)
@@ -152,41 +190,57 @@ def _put(db: sqlite3.Connection, full: FullReport) -> Outcome:
     return Outcome.ADDED if held is None else Outcome.REPLACED
 
 
+def _database_known(new: Report, held: Report) -> datetime | None:
+    """Return the time of the database that *new* was made with; *held* may say it, where that is of the same scan."""
+    same = new.scanned_at == held.scanned_at or new.id == held.id
+    return new.database_updated_at or (held.database_updated_at if same else None)
+
+
 def _delete(db: sqlite3.Connection, report: Report) -> bool:
     held = _get(db, report.digest, report.platform)
     if held is None or held.report != report:
         return False
     db.execute("DELETE FROM reports WHERE revision = ?", (held.revision,))
-    query = "DELETE FROM tags WHERE digest = :digest AND NOT EXISTS (SELECT 1 FROM reports WHERE digest = :digest)"
-    db.execute(query, {"digest": report.digest})
+    _delete_tags(db, report.digest)
     return True
+
+
+def _delete_tags(db: sqlite3.Connection, digest: str) -> None:
+    """Delete the tags of *digest* where that was its last report."""
+    query = "DELETE FROM tags WHERE digest = :digest AND NOT EXISTS (SELECT 1 FROM reports WHERE digest = :digest)"
+    db.execute(query, {"digest": digest})
+
+
+def _read_all(db: sqlite3.Connection) -> tuple[list[Report], tuple[Key, ...]]:
+    """Return all reports that can be read, and the keys of those that are damaged."""
+    reports, damaged = list[Report](), list[Key]()
+    query = "SELECT digest, platform, revision, report, details FROM reports ORDER BY digest, platform"
+    for digest, platform, *row in db.execute(query):
+        held = _held(row)
+        if held is None:
+            damaged.append(Key(digest, platform))
+        else:
+            reports.append(held.report)
+    return reports, tuple(damaged)
 
 
 def _get(db: sqlite3.Connection, digest: str, platform: str) -> Held | None:
     query = "SELECT revision, report, details FROM reports WHERE digest = ? AND platform = ?"
     row = db.execute(query, (digest, platform)).fetchone()
-    return None if row is None else _held(row)
+    return _held(row)
 
 
-def _held(row: tuple[Any, ...] | None) -> Held:
+def _held(row: Sequence[Any] | None) -> Held | None:
+    """Return what a row holds; None where there is none, or where its content is not what was written."""
     if row is None:
-        msg = "the index names one that is not there"
-        raise DamageError(msg)
+        return None
     revision, report, details = row
-    with _noticing_damage():
-        if _revision(report, details) != revision:
-            msg = "its content is not what was written"
-            raise DamageError(msg)
-        return Held(msgspec.msgpack.decode(report, type=Report), revision, details)
-
-
-@contextmanager
-def _noticing_damage() -> Iterator[None]:
-    """Raise DamageError for whatever cannot be decoded."""
     try:
-        yield
-    except (msgspec.MsgspecError, TypeError, UnicodeError) as error:
-        raise DamageError(str(error)) from error
+        if _revision(report, details) == revision:
+            return Held(msgspec.msgpack.decode(report, type=Report), revision, details)
+    except (msgspec.MsgspecError, TypeError, UnicodeError):  # TypeError: the column holds text or a number
+        return None
+    return None
 
 
 def _revision(report: bytes, details: bytes) -> int:

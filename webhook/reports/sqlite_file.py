@@ -41,7 +41,7 @@ FileState = tuple[tuple[int, int, int], ...]
 
 
 class DamageError(ValueError):
-    """What a row holds is not what was written; SQLite itself has no checksums."""
+    """An index of the file holds what was never written; SQLite itself has no checksums."""
 
 
 class SqliteFile:
@@ -168,7 +168,7 @@ class SqliteFile:
         except OSError as error:
             raise StoreError(self.path, error.strerror or str(error)) from error
         except DamageError as error:
-            raise StoreError(self.path, f"a report in it is damaged: {error}") from error
+            raise StoreError(self.path, f"an index in it is damaged: {error}") from error
         except UnicodeDecodeError as error:  # of a name in the file, where SQLite quotes it in its error
             raise StoreError(self.path, f"damaged: {error}") from error
 

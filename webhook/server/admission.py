@@ -12,6 +12,7 @@ from webhook.denials.record import record_of, verdict_of
 from webhook.evaluate import NOTHING_FOUND, evaluate, must_pass
 from webhook.model.decision import Decision
 from webhook.model.facts import Facts
+from webhook.model.quote import quote
 from webhook.model.review import ObjectError, Review, ReviewError, parse_review
 from webhook.policy.reload import PolicyState
 from webhook.reports.index import IndexState
@@ -94,6 +95,11 @@ class Admission:
             return self._refuse_unjudged(review, began, 500, "InternalError", message)
         if decision.allowed and decision.evidence and not reports.complete:
             message = f"podgate has never been able to read its reports, so it lets no image in: {reports.error}"
+            return self._refuse_unjudged(review, began, 500, "InternalError", message)
+        unreadable = [each for each in decision.evidence if each.report is None and each.digest in reports.unreadable]
+        if decision.allowed and unreadable:
+            image = quote(unreadable[0].image)
+            message = f"podgate cannot read what its store has on {image}, so it does not let it in: {reports.error}"
             return self._refuse_unjudged(review, began, 500, "InternalError", message)
         answer = render(review, decision)
         self._conclude(review, decision, began)

@@ -183,9 +183,11 @@ class Worker:
         if not state.error and not state.held and not _is_written(self._settings.reports):
             # As after the first installation, and for good where no policy asks about images.
             return Condition("reports", holds=True, detail=f"none: there is no store at {self._settings.reports} yet")
+        short = f", {state.without_details} without their vulnerabilities" if state.without_details else ""
         left_out = f", {state.left_out} more in the store than memory has room for" if state.left_out else ""
-        detail = "; ".join(filter(None, (f"held: {state.held}{left_out}", state.error)))
-        return Condition("reports", not state.error and not state.left_out, detail, required=not state.complete)
+        detail = "; ".join(filter(None, (f"held: {state.held}{short}{left_out}", state.error)))
+        holds = not state.error and not state.without_details and not state.left_out
+        return Condition("reports", holds, detail, required=not state.complete)
 
     def _certificate_valid(self) -> Condition:
         certificate = self._settings.certificate
