@@ -312,10 +312,11 @@ def test_the_thread_outlives_surprises_until_it_is_stopped(tmp_path: Path, caplo
 
     folder.watch(interval=0.01)
     (thread,) = set(threading.enumerate()) - before
-    (tmp_path / "a.yaml").write_text(policy("surprising"))
-    assert surprised.wait(10)
-    (tmp_path / "a.yaml").write_text(policy("after-it"))
-    assert recovered.wait(10)
+    # Renamed into place: at this pace of looking a file can be seen empty before it is written.
+    for name, seen in (("surprising", surprised), ("after-it", recovered)):
+        (tmp_path / "new").write_text(policy(name))
+        (tmp_path / "new").rename(tmp_path / "a.yaml")
+        assert seen.wait(10)
     folder.stop()
     thread.join(10)
 

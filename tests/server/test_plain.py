@@ -59,7 +59,7 @@ def seen(caplog: pytest.LogCaptureFixture, message: str) -> list[logging.LogReco
     """Return the plain port's records that say *message*, after waiting for the first."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        found = [record for record in caplog.records if record.message == message]
+        found = [record for record in caplog.records if record.getMessage() == message]
         if found:
             return found
         time.sleep(0.02)
