@@ -32,13 +32,14 @@ COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 START_SECONDS = 120.0
 KUBECTL_SECONDS = 300.0
 CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "5000"}
+SIMULATED = "simulated"
 NODE = {
     "apiVersion": "v1",
     "kind": "Node",
     "metadata": {
-        "name": "simulated",
+        "name": SIMULATED,
         "labels": {
-            "kubernetes.io/hostname": "simulated",
+            "kubernetes.io/hostname": SIMULATED,
             "kubernetes.io/os": "linux",
             "kubernetes.io/arch": "amd64",
         },
@@ -218,6 +219,7 @@ class Cluster:
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-signing-key-file": "service-account.key",
             "service-account-key-file": "service-account.key",
+            "enable-aggregator-routing": "true",  # webhooks by Service are called at the pods: there is no kube-proxy
         }
         certificate = self.folder / "certificates/apiserver.crt"
         apiserver = self._run("kube-apiserver", self._controlplane("kube-apiserver"), flags, self._apiserver_flags)
@@ -237,7 +239,11 @@ class Cluster:
         name = "kube-controller-manager"
         self._run(name, self._controlplane(name), {**flags, **controllers})
         self._run("kube-scheduler", self._controlplane("kube-scheduler"), flags)
-        stages = {"kubeconfig": str(self.kubeconfig), "manage-all-nodes": "true", "config": str(tools.kwok_stages())}
+        stages = {
+            "kubeconfig": str(self.kubeconfig),
+            "manage-single-node": SIMULATED,
+            "config": str(tools.kwok_stages()),
+        }
         self._run("kwok", [self._programs["kwok"]], stages)
 
     def _controlplane(self, program: str) -> list[str | Path]:

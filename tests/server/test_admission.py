@@ -194,7 +194,7 @@ def test_a_log_that_cannot_be_written_refuses_nobody_and_is_loud(caplog: pytest.
 
     assert response["allowed"] is True
     assert tried.count("podgate_denial_log_failures_total") == 1
-    record = next(record for record in caplog.records if record.message == "denial log cannot be written")
+    record = next(record for record in caplog.records if record.getMessage() == "denial log cannot be written")
     assert record.__dict__["record"]["uid"] == response["uid"]
 
 
