@@ -1,8 +1,8 @@
 # make run     try podgate on this machine: needs Python 3.11 or newer, nothing else
 # make test    the tests: Python alone, on every Python from 3.11 to 3.13 that the machine has
 # make check   style, types, layers
-# make e2e     the tests with a real API server and a real Trivy: needs Go 1.26, curl and Linux on amd64 too; the first
-#              run builds what it needs, which takes minutes
+# make e2e     the tests with a real API server, a real Trivy and pods that run: needs root on Linux on amd64, Go 1.26,
+#              and buildah, mmdebstrap, iproute2 and curl; the first run builds the rest, which takes minutes
 # make mutants changes checks/ and evaluate.py in some 200 ways: lists each that no test notices, and fails
 # make bench   reviews per second, beside Kubernetes' own Pod Security webhook: needs Go and wrk
 PYTHON ?= python3
@@ -42,6 +42,7 @@ mutants: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m tests.e2e.chart
 
 # The locks name no registry: whichever pip is set up to use. Needs uv.
 lock:
