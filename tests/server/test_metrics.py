@@ -106,10 +106,11 @@ def test_the_reports_are_shown_by_number_and_age_and_whether_they_can_be_read() 
     metrics = Metrics()
     oldest, newest = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 24))
 
-    metrics.set_reports(IndexState(complete=True, held=7, left_out=3, oldest=oldest, newest=newest))
+    metrics.set_reports(IndexState(complete=True, held=7, left_out=3, without_details=2, oldest=oldest, newest=newest))
 
     assert value(metrics, "podgate_reports") == 7
     assert value(metrics, "podgate_reports_left_out") == 3
+    assert value(metrics, "podgate_reports_without_details") == 2
     assert value(metrics, "podgate_report_oldest_timestamp_seconds") == oldest.timestamp()
     assert value(metrics, "podgate_report_newest_timestamp_seconds") == newest.timestamp()
     assert value(metrics, "podgate_report_store_readable") == 1

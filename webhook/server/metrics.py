@@ -86,6 +86,9 @@ class _Evidence:
         self._reports_left_out = Gauge(
             "podgate_reports_left_out", "Image reports in the store that memory has no room for.", registry=registry
         )
+        self._reports_without_details = Gauge(
+            "podgate_reports_without_details", "Image reports held without their vulnerabilities.", registry=registry
+        )
         self._newest_report = Gauge(
             "podgate_report_newest_timestamp_seconds",
             "When the newest scan was made; 0 for none.",
@@ -108,6 +111,7 @@ class _Evidence:
     def set_reports(self, state: IndexState) -> None:
         self._reports.set(state.held)
         self._reports_left_out.set(state.left_out)
+        self._reports_without_details.set(state.without_details)
         self._newest_report.set(state.newest.timestamp() if state.newest else 0)
         self._oldest_report.set(state.oldest.timestamp() if state.oldest else 0)
         self._reports_good.set(not state.error)
