@@ -68,6 +68,17 @@ WRONG: dict[str, tuple[Values, str]] = {
         {"reports": {"claim": {"create": True, "existing": "reports"}}},
         "at '/reports/claim/existing': maxLength: got 7, want 0",
     ),
+    "a policy without a check": (
+        {"policies": {"non-root": {"checks": {"run-as-non-root": None}}}},
+        "at '/policies/non-root/checks': minProperties: got 0, want 1",
+    ),
+    "null for a value": ({"webhook": {"failurePolicy": None}}, "at '/webhook': missing property 'failurePolicy'"),
+    "null for a part": ({"certificate": None}, "missing property 'certificate'"),
+    "a name that no Service has": ({"fullnameOverride": "1gate"}, '"1gate": a Service cannot have this name'),
+    "an empty volume that nobody fills": (
+        {"reports": {"claim": {"create": True, "readOnly": True}}},
+        "reports.claim.readOnly: with reports.claim.create nobody could put a report",
+    ),
     "no policy at all": (
         {"policies": {"non-root": None, "supply-chain": None, "vulnerabilities": None}},
         "at '/policies': minProperties: got 0, want 1",
@@ -148,6 +159,41 @@ def test_the_schema_knows_the_values_that_there_are_and_no_others() -> None:
                 compare(value[name], node["properties"][name])
 
     compare(values, schema)
+
+
+def test_regression_large_numbers_of_a_values_file_were_written_as_floats() -> None:
+    # Helm reads YAML's numbers as floats, and writes those of a million and more with an exponent.
+    pod = of_kind(render({**IMAGE, "runAsUser": 1000650000, "reports": {"memory": 2000000}}), "Deployment")["spec"][
+        "template"
+    ]["spec"]
+
+    assert pod["securityContext"]["runAsUser"] == 1000650000
+    assert "--reports-memory=2000000" in pod["containers"][0]["args"]
+
+
+@pytest.mark.parametrize(("claim", "together"), [({}, False), ({"create": True}, True), ({"existing": "r"}, True)])
+def test_regression_replicas_of_one_volume_were_spread_over_nodes(claim: Values, *, together: bool) -> None:
+    node: Values = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+
+    pod = of_kind(render({**IMAGE, "affinity": node, "reports": {"claim": claim}}), "Deployment")["spec"]["template"]
+
+    affinity = pod["spec"]["affinity"]
+    assert "nodeAffinity" in affinity
+    assert ("podAffinity" in affinity) is together
+    if together:
+        (term,) = affinity["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert term["topologyKey"] == "kubernetes.io/hostname"
+        assert term["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_regression_a_policy_and_an_exception_shared_a_key() -> None:
+    policy: Values = {"checks": {"image-pinned": {}}}
+    excusing = {"checks": ["image-pinned"], "until": "2027-01-31T00:00:00Z", "reason": "r", "owner": "o"}
+    values = {"policies": {"exception.billing.legacy": policy}, "exceptions": {"billing": {"legacy": excusing}}}
+
+    data = of_kind(render({**IMAGE, **values}), "ConfigMap")["data"]
+
+    assert sorted(yaml.safe_load(text)["kind"] for text in data.values()) == [*["ClusterPolicy"] * 4, "PolicyException"]
 
 
 def test_the_schema_has_the_policy_format_of_today() -> None:

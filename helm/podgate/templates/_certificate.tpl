@@ -52,7 +52,7 @@ serve their certificate until the last of them is replaced.
 {{- end -}}
 {{- $ca := genCA (printf "%s authority" (include "podgate.name" .)) $days -}}
 {{- $leaf := genSignedCert (include "podgate.name" .) $addresses $names $days $ca -}}
-{{- $last := regexFind "(?s)^-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n" $before -}}
+{{- $last := regexFind "(?s)^(-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n){1,3}" $before -}}
 {{- $_ := set $made "crt" $leaf.Cert -}}
 {{- $_ := set $made "key" $leaf.Key -}}
 {{- $_ := set $made "ca" (print $ca.Cert $last) -}}

@@ -1,7 +1,11 @@
 {{/* The name of all objects: 52 characters, so that what is added to it still fits. */}}
 {{- define "podgate.name" -}}
 {{- $name := ternary .Release.Name (printf "%s-podgate" .Release.Name) (contains "podgate" .Release.Name) -}}
-{{- .Values.fullnameOverride | default $name | trunc 52 | trimSuffix "-" -}}
+{{- $name = .Values.fullnameOverride | default $name | trunc 52 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "%q: a Service cannot have this name, which is the release's: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* What tells this release's pods from all others; it must not change over upgrades. */}}
@@ -31,9 +35,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "podgate.podSecurityContext" -}}
 runAsNonRoot: true
 {{- with .Values.runAsUser }}
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+runAsUser: {{ int64 . }}
+runAsGroup: {{ int64 . }}
+fsGroup: {{ int64 . }}
 fsGroupChangePolicy: OnRootMismatch
 {{- end }}
 seccompProfile:
@@ -49,10 +53,27 @@ capabilities:
 
 {{- define "podgate.claim" -}}
 {{- if .Values.reports.claim.create -}}
+{{- if .Values.reports.claim.readOnly -}}
+{{- fail "reports.claim.readOnly: with reports.claim.create nobody could put a report into the new volume" -}}
+{{- end -}}
 {{ include "podgate.name" . }}-reports
 {{- else -}}
 {{ .Values.reports.claim.existing }}
 {{- end -}}
+{{- end -}}
+
+{{/* Where replicas may run: all on one node where they write to one volume, which can be on no more. */}}
+{{- define "podgate.affinity" -}}
+{{- $affinity := deepCopy .Values.affinity -}}
+{{- if and (include "podgate.claim" .) (not .Values.reports.claim.readOnly) -}}
+{{- $together := dict "topologyKey" "kubernetes.io/hostname" -}}
+{{- $_ := set $together "labelSelector" (dict "matchLabels" (include "podgate.selector" . | fromYaml)) -}}
+{{- $pods := get $affinity "podAffinity" | default dict -}}
+{{- $required := get $pods "requiredDuringSchedulingIgnoredDuringExecution" | default list -}}
+{{- $_ := set $pods "requiredDuringSchedulingIgnoredDuringExecution" (append $required $together) -}}
+{{- $_ := set $affinity "podAffinity" $pods -}}
+{{- end -}}
+{{- with $affinity }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
 {{/* The namespaces that the API server asks nothing about. */}}
