@@ -208,8 +208,13 @@ def test_a_policy_that_is_shipped_fits_the_schema_and_names_it(file: Path) -> No
         ({"metadata": {}}, "$.metadata", "'name' is a required property"),
         ({"metadata": {"name": "pinned\n"}}, "$.metadata.name", "'pinned\\n' does not match"),
         ({"spec": {"checks": {"image-pinned": {"level": "x"}}}}, "$.spec.checks['image-pinned'].level", "'x' is not"),
-        ({"spec": {"checks": {}, "mdoe": "warn"}}, "$.spec", "Additional properties are not allowed ('mdoe'"),
+        (
+            {"spec": {"checks": {"run-as-non-root": {}}, "mdoe": "warn"}},
+            "$.spec",
+            "Additional properties are not allowed ('mdoe'",
+        ),
         ({"spec": {"checks": {"run-as-non-root": None}}}, "$.spec.checks['run-as-non-root']", "None is not of type"),
+        ({"spec": {"checks": {}}}, "$.spec.checks", "{} should be non-empty"),
     ],
 )
 def test_the_schema_says_just_what_is_wrong(wrong: dict[str, Any], path: str, message: str) -> None:

@@ -157,7 +157,7 @@ def test_a_report_is_imported_into_the_volume_while_it_serves(
 ) -> None:
     container = Container(root, built.config, SERVE, read=given.folders, written={"/var/lib/podgate": store})
     try:
-        wait_until(container, "there is no store at")
+        wait_until(container, "none: there is no store at /var/lib/podgate/reports.db yet")
         imported = container.execute("podgate", "report", "import", "-", stdin=REPORT.read_text())
         wait_until(container, "held: 1")
     finally:
@@ -173,7 +173,7 @@ def test_a_store_that_is_renamed_into_place_is_read_from_a_volume_that_cannot_be
     podgate("report", "import", str(REPORT), f"--reports={elsewhere}").check_returncode()
     container = Container(root, built.config, SERVE, read={**given.folders, "/var/lib/podgate": store})
     try:
-        wait_until(container, "there is no store at")
+        wait_until(container, "none: there is no store at /var/lib/podgate/reports.db yet")
         shutil.copyfile(elsewhere, store / "reports.db.new")
         (store / "reports.db.new").rename(store / "reports.db")
         wait_until(container, "held: 1")

@@ -33,10 +33,17 @@ PODGATE = {
     "name": "app",
     "image": "python",
     "command": [PYTHON, "-m", "webhook", "serve"],
-    "args": ["--policies=/policies", "--tls-cert=/tls/tls.crt", "--tls-key=/tls/tls.key", "--reports=/tmp/reports.db"],
+    "args": [
+        "--policies=/policies",
+        "--tls-cert=/tls/tls.crt",
+        "--tls-key=/tls/tls.key",
+        "--reports=/scratch/reports.db",
+    ],
+    # Not /tmp: the project, and its Python with it, may be below that.
+    "env": [{"name": "TMPDIR", "value": "/scratch"}],
     "readinessProbe": ready_when({"httpGet": {"path": "/readyz", "port": 8080}}),
     "securityContext": {"runAsUser": 10001, "runAsNonRoot": True, "readOnlyRootFilesystem": True},
-    "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in ("policies", "tls", "tmp")],
+    "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in ("policies", "tls", "scratch")],
 }
 # Asks often enough that each of two endpoints is chosen, but for one time in 500,000.
 ASKING = """
@@ -102,7 +109,7 @@ def podgate(cluster: Cluster, kubelet: Kubelet, namespace: str, certificate: Sel
     replica["spec"]["template"]["spec"]["volumes"] = [
         {"name": "policies", "configMap": {"name": "policies"}},
         {"name": "tls", "secret": {"secretName": "tls"}},
-        {"name": "tmp", "emptyDir": {}},
+        {"name": "scratch", "emptyDir": {}},
     ]
     return replica
 
