@@ -75,7 +75,7 @@ class Admission:
             if unreadable:
                 return self._refuse_unjudged(review, began, 400, "BadRequest", unreadable)
             return self._judge(review, began)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001  # a fault of any kind must become a refusal
             # The one place that catches broadly: a fault of ours must be a refusal that we said, not an HTTP error,
             # which failurePolicy may turn into an allow.
             _log.exception("review failed", extra={"uid": review.uid})
