@@ -473,3 +473,16 @@ def test_colours_are_for_terminals_that_want_them(folder: Path) -> None:
     assert "\x1b[1mPod web-5c8d-x\x1b[0m" in on_terminal(folder)
     assert "\x1b[" not in on_terminal(folder, NO_COLOR="1")
     assert "\x1b[" not in explain("pod.yaml").stdout
+
+
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_regression_explain_wrote_errors_to_the_terminal_as_they_were(command: str, tmp_path: Path) -> None:
+    policies, file = tmp_path / "policies.yaml", tmp_path / "\x1b[31m.yaml"
+    policies.write_text(POLICIES)
+    file.write_text("a: [")
+
+    result = CliRunner().invoke(main, [command, f"--policies={policies}", str(file)])
+
+    assert result.exit_code == 2
+    assert "\\x1b[31m.yaml" in result.stderr
+    assert "\x1b" not in result.stderr

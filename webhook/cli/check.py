@@ -2,44 +2,27 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import click
-from msgspec import Struct, structs
 
 from webhook.cli.check_json import as_json
-from webhook.cli.facts import facts_at, refuse_two_readers
 from webhook.cli.findings import as_text
+from webhook.cli.judging import Options, judge_files, tell_problems
 from webhook.cli.options import FILE, TIME, default_reports
-from webhook.cli.problems import problem_in
 from webhook.cli.sarif import as_sarif
-from webhook.manifests.files import Files, Outcome, Problem, manifest_files
-from webhook.manifests.judge import judge
-from webhook.manifests.review import USER, Asking
+from webhook.manifests.files import Outcome
+from webhook.manifests.review import USER
 from webhook.model.decision import Mode
 from webhook.model.quote import printable
-from webhook.policy.load import load_policies
-from webhook.reports.facts import utc_now
 
 CLEAN, FINDINGS, NOT_JUDGED = 0, 1, 2
 NEVER = "never"
-MANY_FILES = 50
 
 
-class Options(Struct, frozen=True, kw_only=True):
+class CheckOptions(Options, frozen=True, kw_only=True):
     """What was given on the command line."""
 
-    paths: tuple[str, ...]
-    policies: Path
-    reports: Path
-    namespace: str
-    user: str
-    groups: tuple[str, ...]
-    operation: str
-    now: datetime | None
     output: Literal["text", "json", "sarif"]
     fail_on: str
     quiet: bool
@@ -110,38 +93,14 @@ def check(**given: Any) -> None:
       1  something was
       2  something could not be judged: a file, an object, a policy, a report
     """  # noqa: D301  # \b is click's mark for lines to leave as they are
-    options = Options(**given)
-    outcome = run(options)
+    options = CheckOptions(**given)
+    outcome = judge_files(options)
     exit_code = exit_code_of(outcome, options.fail_on)
     if not options.quiet:
         _show(outcome, options, exit_code)
         _note(outcome)
-    for problem in outcome.problems:
-        click.echo(printable(f"error: {problem}"), err=True)
+    tell_problems(outcome)
     sys.exit(exit_code)
-
-
-def run(options: Options) -> Outcome:
-    """Judge every file, and say what could not be: policies and reports that cannot be read are problems too."""
-    refuse_two_readers(options.paths, options.reports)
-    problems: list[Problem] = []
-    loaded = load_policies(options.policies)
-    problems += map(problem_in, loaded.errors)
-    now = options.now or utc_now()
-    facts = facts_at(now, options.reports, problems)
-    asking = Asking(
-        now=now,
-        user=options.user,
-        groups=options.groups,
-        operation="UPDATE" if options.operation == "update" else "CREATE",
-        namespace=options.namespace,
-    )
-    unsure = bool(problems)
-    files = Files(lambda manifest: judge(manifest, loaded.policies, facts, asking, unsure=unsure), sys.stdin.buffer)
-    for file in _with_progress(manifest_files(options.paths)):
-        files.read(file)
-    outcome = files.outcome()
-    return structs.replace(outcome, problems=(*problems, *outcome.problems))
 
 
 def exit_code_of(outcome: Outcome, fail_on: str) -> int:
@@ -152,7 +111,7 @@ def exit_code_of(outcome: Outcome, fail_on: str) -> int:
     return FINDINGS if fail_on != NEVER and max(found, default=-1) >= Mode[fail_on.upper()] else CLEAN
 
 
-def _show(outcome: Outcome, options: Options, exit_code: int) -> None:
+def _show(outcome: Outcome, options: CheckOptions, exit_code: int) -> None:
     """Print *outcome*; colours for terminals only, and for none where NO_COLOR is set."""
     if options.output == "text":
         click.echo("\n".join(as_text(outcome)), color=False if os.environ.get("NO_COLOR") else None)
@@ -166,12 +125,3 @@ def _note(outcome: Outcome) -> None:
         click.echo(printable(f"note: {note}"), err=True)
     if not (outcome.verdicts or outcome.problems):
         click.echo("note: no workload was found, so nothing was judged", err=True)
-
-
-def _with_progress(files: list[str]) -> Iterator[str]:
-    """Yield *files*, on a terminal with a bar where they are many."""
-    if len(files) < MANY_FILES or not sys.stderr.isatty():
-        yield from files
-        return
-    with click.progressbar(files, label="judging", file=sys.stderr, show_pos=True) as bar:
-        yield from bar

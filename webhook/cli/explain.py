@@ -1,42 +1,29 @@
 """podgate explain."""
 
 import sys
-from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import click
-from msgspec import Struct, structs
 
 from webhook.cli.check import check
 from webhook.cli.explanation import Explained, as_text
 from webhook.cli.explanation_json import as_json
-from webhook.cli.facts import facts_at, refuse_two_readers
-from webhook.cli.problems import problem_in
+from webhook.cli.judging import Judge, Options, judge_files, tell_problems
 from webhook.cli.tables import has_colours
 from webhook.explain.explain import explain as explain_review
-from webhook.manifests.files import Files, Outcome, Problem, manifest_files
-from webhook.manifests.judge import ManifestVerdict, judge
+from webhook.manifests.files import Outcome
+from webhook.manifests.judge import ManifestVerdict
 from webhook.manifests.read import Manifest
-from webhook.manifests.review import Asking, reviews_of
-from webhook.policy.load import load_policies
-from webhook.reports.facts import utc_now
+from webhook.manifests.review import reviews_of
+from webhook.model.quote import printable
 
 EXPLAINED, NOT_EXPLAINED = 0, 2
-_AS_CHECK = ("paths", "policies", "reports", "namespace", "user", "groups", "operation", "now")
+_AS_CHECK = Options.__struct_fields__
 
 
-class Options(Struct, frozen=True, kw_only=True):
+class ExplainOptions(Options, frozen=True, kw_only=True):
     """What was given on the command line."""
 
-    paths: tuple[str, ...]
-    policies: Path
-    reports: Path
-    namespace: str
-    user: str
-    groups: tuple[str, ...]
-    operation: str
-    now: datetime | None
     output: Literal["text", "json"]
 
 
@@ -63,7 +50,7 @@ def explain(**given: Any) -> None:
       0  everything was explained, whatever the verdict
       2  something could not be read: a file, an object, a policy, a report
     """  # noqa: D301  # \b is click's mark for lines to leave as they are
-    options = Options(**given)
+    options = ExplainOptions(**given)
     explained, outcome = run(options)
     if options.output == "json":
         click.echo(as_json(explained, outcome))
@@ -71,37 +58,20 @@ def explain(**given: Any) -> None:
         click.echo("\n".join(as_text(explained)), color=has_colours(sys.stdout))
     elif not outcome.problems:
         click.echo("no workload found: there is nothing to explain", err=True)
-    for line in (*outcome.notes, *(f"error: {problem}" for problem in outcome.problems)):
-        click.echo(line, err=True)
+    for note in outcome.notes:
+        click.echo(printable(note), err=True)
+    tell_problems(outcome)
     sys.exit(NOT_EXPLAINED if outcome.problems else EXPLAINED)
 
 
 def run(options: Options) -> tuple[list[Explained], Outcome]:
     """Explain every workload in every file, and return with it what could not be read."""
-    refuse_two_readers(options.paths, options.reports)
-    problems: list[Problem] = []
-    loaded = load_policies(options.policies)
-    problems += map(problem_in, loaded.errors)
-    now = options.now or utc_now()
-    facts = facts_at(now, options.reports, problems)
-    asking = Asking(
-        now=now,
-        user=options.user,
-        groups=options.groups,
-        operation="UPDATE" if options.operation == "update" else "CREATE",
-        namespace=options.namespace,
-    )
-    unsure = bool(problems)
     explained: list[Explained] = []
 
-    def judge_and_explain(manifest: Manifest) -> ManifestVerdict:
-        verdict = judge(manifest, loaded.policies, facts, asking, unsure=unsure)
-        explanations = tuple(explain_review(each, loaded.policies, facts) for each in reviews_of(manifest, asking))
-        explained.append(Explained(verdict, explanations))
+    def judge_and_explain(by: Judge, manifest: Manifest) -> ManifestVerdict:
+        verdict = by.verdict(manifest)
+        reviews = reviews_of(manifest, by.asking)
+        explained.append(Explained(verdict, tuple(explain_review(each, by.policies, by.facts) for each in reviews)))
         return verdict
 
-    files = Files(judge_and_explain, sys.stdin.buffer)
-    for file in manifest_files(options.paths):
-        files.read(file)
-    outcome = files.outcome()
-    return explained, structs.replace(outcome, problems=(*problems, *outcome.problems))
+    return explained, judge_files(options, judge_and_explain)
