@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from webhook.model.image import Image, InvalidReferenceError, parse_image, split_registry
 
-# The parser of containerd, CRI-O and the kubelet gave these answers: tests/e2e/references.py.
+# The parser of containerd, CRI-O and the kubelet gave these answers: tests/e2e/oracles.py.
 ANSWERS = [
     json.loads(line)
     for line in (Path(__file__).parents[1] / "fixtures" / "references.jsonl").read_text("utf-8").split("\n")
